@@ -1,0 +1,126 @@
+"""The records that travel between the packages: frozen, in UTC."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from btcql.errors import SettingError
+
+SYNTHETIC = "synthetic"
+DEFAULT_SYMBOL = "BTC-USD"
+
+_SYMBOL = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{1,20}")
+_SOURCE = re.compile(r"(file:)?[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+class Timeframe(StrEnum):
+    """The length of a raw bar, finest first."""
+
+    MINUTE = "1m"
+    HOUR = "1h"
+    DAY = "1d"
+
+    @property
+    def minutes(self) -> int:
+        """The bar's length in minutes."""
+        return {"1m": 1, "1h": 60, "1d": 1440}[self.value]
+
+    @property
+    def length(self) -> timedelta:
+        """The bar's length."""
+        return timedelta(minutes=self.minutes)
+
+
+class Interval(StrEnum):
+    """The length of a bar that the API serves."""
+
+    MINUTE = "MINUTE"
+    FIVE_MINUTES = "FIVE_MINUTES"
+    FIFTEEN_MINUTES = "FIFTEEN_MINUTES"
+    HOUR = "HOUR"
+    FOUR_HOURS = "FOUR_HOURS"
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+
+
+class Period(StrEnum):
+    """A rolling range that ends with the last complete bar."""
+
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+    QUARTER = "QUARTER"
+    YEAR = "YEAR"
+    ALL = "ALL"
+
+
+class AverageKind(StrEnum):
+    """The weights of a moving average."""
+
+    SIMPLE = "SIMPLE"
+    EXPONENTIAL = "EXPONENTIAL"
+    WEIGHTED = "WEIGHTED"
+
+
+def check_symbol(text: str) -> str:
+    """Return `text` if it is a symbol such as BTC-USD, else raise SettingError."""
+    if not _SYMBOL.fullmatch(text):
+        raise SettingError(f"symbol {text!r} is not of the form BASE-QUOTE in capitals, such as BTC-USD")
+    return text
+
+
+def check_source(text: str) -> str:
+    """Return `text` if it is a source's name such as bitstamp or file:prices, else raise SettingError."""
+    if not _SOURCE.fullmatch(text):
+        raise SettingError(
+            f"source {text!r} is not a name such as bitstamp (letters, digits, '.', '_' and '-')"
+        )
+    return text
+
+
+def utc(instant: datetime) -> datetime:
+    """Return `instant` in UTC; a naive one raises ValueError, for its meaning would be a guess."""
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant.isoformat()} has no time zone: append Z for UTC")
+    return instant.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One raw bar: stamped at its open, prices in the quote currency, volume in the base currency."""
+
+    ts: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ts", utc(self.ts))
+        prices = (self.open, self.high, self.low, self.close)
+        if not all(math.isfinite(p) and p > 0 for p in prices):
+            raise ValueError(f"prices {prices} are not all finite and above zero")
+        if not (math.isfinite(self.volume) and self.volume >= 0):
+            raise ValueError(f"volume {self.volume} is not finite and at least zero")
+        if not self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high:
+            raise ValueError(
+                f"open {self.open}, high {self.high}, low {self.low}, close {self.close} disagree"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A half-open stretch of time, [start, end), in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", utc(self.start))
+        object.__setattr__(self, "end", utc(self.end))

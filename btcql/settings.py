@@ -1,0 +1,93 @@
+"""The settings: the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from btcql.errors import SettingError
+
+
+def _setting(variable: str, default: str, meaning: str) -> str:
+    """Declare a setting read from `variable`."""
+    return field(default=default, metadata={"variable": variable, "meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, as read; the properties give them their types.
+
+    Reading them creates nothing and connects to nothing.
+    """
+
+    home_path: str = _setting("BTCQL_HOME", "var", "where btcql keeps its data")
+    database_url: str = _setting(
+        "BTCQL_DATABASE_URL", "", "postgresql://... of a server of your own; empty: the embedded one"
+    )
+    lake_url: str = _setting("BTCQL_LAKE", "", "the raw lake's address; empty: <home>/lake")
+    pg_bin: str = _setting(
+        "BTCQL_PG_BIN", "", "folder of the PostgreSQL binaries of the embedded server; empty: found by itself"
+    )
+    timescaledb_license: str = _setting(
+        "BTCQL_TIMESCALEDB_LICENSE", "timescale", "edition of the embedded TimescaleDB: timescale or apache"
+    )
+    host: str = _setting("BTCQL_HOST", "127.0.0.1", "address that the API listens on")
+    port_text: str = _setting("BTCQL_PORT", "8000", "port that the API listens on")
+    luigid_host: str = _setting("BTCQL_LUIGID_HOST", "127.0.0.1", "host of luigid")
+    luigid_port_text: str = _setting("BTCQL_LUIGID_PORT", "8082", "port of luigid and its visualiser")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from `environment` (default: the process's own).
+
+        Raises SettingError for a BTCQL_ variable that is not a setting or has no usable value.
+        """
+        environment = os.environ if environment is None else environment
+        by_variable = {f.metadata["variable"]: f.name for f in fields(cls)}
+        unknown = sorted(v for v in environment if v.startswith("BTCQL_") and v not in by_variable)
+        if unknown:
+            known = ", ".join(sorted(by_variable))
+            raise SettingError(f"{unknown[0]} is not a setting of btcql; the settings are {known}")
+        settings = cls(**{name: environment[v] for v, name in by_variable.items() if v in environment})
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        for text, variable in ((self.port_text, "BTCQL_PORT"), (self.luigid_port_text, "BTCQL_LUIGID_PORT")):
+            if not text.isdecimal() or not 1 <= int(text) <= 65535:  # noqa: PLR2004 - the range of TCP ports
+                raise SettingError(f"{variable}={text!r} is not a port: give a number from 1 to 65535")
+        if self.timescaledb_license not in {"timescale", "apache"}:
+            raise SettingError(
+                f"BTCQL_TIMESCALEDB_LICENSE={self.timescaledb_license!r} is not an edition: "
+                "give timescale or apache"
+            )
+        if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
+            raise SettingError(
+                f"BTCQL_DATABASE_URL={self.database_url!r} is not an address: give postgresql://user@host/name"
+            )
+
+    @property
+    def home(self) -> Path:
+        """The folder of btcql's data, absolute."""
+        return Path(self.home_path).expanduser().absolute()
+
+    @property
+    def port(self) -> int:
+        """The API's port."""
+        return int(self.port_text)
+
+    @property
+    def luigid_port(self) -> int:
+        """Luigid's port."""
+        return int(self.luigid_port_text)
+
+    @property
+    def lake(self) -> str:
+        """The lake's root: a path or an fsspec address."""
+        return self.lake_url or str(self.home / "lake")
+
+    def described(self) -> list[tuple[str, str, str]]:
+        """Each setting as (variable, value in force, meaning)."""
+        return [(f.metadata["variable"], getattr(self, f.name), f.metadata["meaning"]) for f in fields(self)]

@@ -1,0 +1,1 @@
+"""The numbered SQL files that make the schema; `database.migrate` runs them."""
