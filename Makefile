@@ -1,0 +1,43 @@
+# `make up` and `make test` are all that a newcomer needs: each does its own set-up first.
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
+    $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+    && echo $$python && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help install up test check format clean
+
+help: ## Show what a person does here
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: .venv/installed ## Make .venv with btcql in it
+
+up: .venv/installed ## Start everything: database, luigid, pipeline, forecast, API (Ctrl-C stops it)
+	@$(BIN)/btcql up
+
+test: .venv/tested ## Run all tests, on every edition of the database that is found
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+check: .venv/tested ## Check format, lint, types and the import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/tested ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what was built (var, the data, stays)
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+
+.venv/installed: setup.cfg pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "btcql needs Python 3.11, 3.12 or 3.13 with venv; none was found on PATH (set PYTHON=...)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	@touch $@
+
+.venv/tested: .venv/installed
+	$(PIP) --editable '.[test,check]'
+	@touch $@
