@@ -1,0 +1,243 @@
+"""The embedded PostgreSQL: private to one home, shared by every btcql of that home, stopped by the last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import psycopg
+import psycopg.conninfo
+from psycopg import sql
+
+from btcql.errors import DatabaseError, DatabaseUnavailableError
+from btcql.lease import alone, leased
+from btcql.settings import Settings
+from database.account import Account, server_account
+from database.binaries import Installation, find_installations
+
+DATABASE = "btcql"
+_SOCKET_PATH_LIMIT = 100  # the kernel's is 107 bytes, with the name of the socket in it
+_START_SECONDS = 60
+_PARAMETERS = {
+    "listen_addresses": "",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "jit": "off",
+}
+_TIMESCALEDB_PARAMETERS = {
+    "shared_preload_libraries": "timescaledb",
+    "timescaledb.telemetry_level": "off",
+    "max_worker_processes": "16",
+}
+
+
+class EmbeddedServer:
+    """The server of one home; nothing is created or started before `running` is entered."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.folder = settings.home / "pg"
+        self.data = self.folder / "data"
+        self.log = self.folder / "server.log"
+        self._keep = self.folder / "keep"
+        self._origin = self.folder / "origin.json"
+
+    @property
+    def url(self) -> str:
+        """The address of the server's database."""
+        return f"postgresql://{DATABASE}@/{DATABASE}?host={quote(str(self._sockets), safe='')}"
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Start the server unless it runs, yield its address, and stop it if nobody else uses it.
+
+        Raises SettingError if the home cannot be written, DatabaseError if the server does not start.
+        """
+        with leased(self.folder) as lease:
+            self.ensure_started()
+            try:
+                yield self.url
+            finally:
+                if not self._keep.exists() and lease.is_last():
+                    self._stop()
+
+    def start(self) -> str:
+        """Start the server to stay until `stop`, and return its address."""
+        with self.running() as url:
+            self._keep.touch()
+            return url
+
+    def stop(self) -> None:
+        """Stop the server; raises DatabaseError while another btcql uses it."""
+        with leased(self.folder) as lease:
+            if not lease.is_last():
+                raise DatabaseError(f"another btcql uses the database in {self.folder}: stop that one first")
+            self._keep.unlink(missing_ok=True)
+            self._stop()
+
+    def ensure_started(self) -> None:
+        """Bring the server up unless it answers; two that do so at once start it once."""
+        with alone(self.folder):
+            if not self._answers():
+                self._start()
+            self._create_database()
+
+    @property
+    def _sockets(self) -> Path:
+        inside = self.folder / "run"
+        if len(os.fsencode(inside)) < _SOCKET_PATH_LIMIT - len("/.s.PGSQL.5432"):
+            return inside
+        name = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"btcql-{os.geteuid()}-{name}"
+
+    def _answers(self) -> bool:
+        try:
+            with psycopg.connect(self.url, dbname="postgres", connect_timeout=5):
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    def _start(self) -> None:
+        installation = self._choose_installation()
+        account = server_account(installation.bin, self.folder)
+        account.give(self.folder)
+        account.give(self._sockets)
+        self._forget_stale_locks()
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise(installation, account)
+        parameters = dict(_PARAMETERS)
+        if installation.timescaledb:
+            parameters |= _TIMESCALEDB_PARAMETERS
+            parameters["timescaledb.license"] = self._settings.timescaledb_license
+        options = [f"-k {shlex.quote(str(self._sockets))}"]
+        options += [f"-c {name}={shlex.quote(value)}" for name, value in parameters.items()]
+        self._run(
+            account,
+            *(installation.bin / "pg_ctl", "start", "-D", self.data, "-l", self.log, "-s", "-w"),
+            *("-t", str(_START_SECONDS), "-o", " ".join(options)),
+        )
+
+    def _choose_installation(self) -> Installation:
+        found = find_installations(self._settings.pg_bin)
+        if not self._origin.exists():
+            return found[0]
+        # The files of one major version, or of TimescaleDB, are of no use to a server without them.
+        origin = json.loads(self._origin.read_text())
+        for installation in found:
+            if installation.major == origin["major"] and (
+                installation.timescaledb or not origin["timescaledb"]
+            ):
+                return installation
+        what = f"PostgreSQL {origin['major']}{' with TimescaleDB' if origin['timescaledb'] else ''}"
+        raise DatabaseError(
+            f"the database in {self.folder} was made by {what}, which is not installed any more: "
+            "install it again, or move that folder away and import anew"
+        )
+
+    def _initialise(self, installation: Installation, account: Account) -> None:
+        # Made beside its place and renamed, so that an interrupted initdb leaves nothing that looks whole.
+        fresh = self.folder / "data.new"
+        self._run(account, "rm", "-rf", fresh, self.data)
+        self._run(
+            account,
+            *(installation.bin / "initdb", "-D", fresh, "-U", DATABASE, "--auth=trust"),
+            *("--encoding=UTF8", "--locale=C", "--no-instructions"),
+        )
+        self._origin.write_text(
+            json.dumps({"major": installation.major, "timescaledb": installation.timescaledb})
+        )
+        fresh.rename(self.data)
+
+    def _create_database(self) -> None:
+        with psycopg.connect(self.url, dbname="postgres", autocommit=True) as connection:
+            if not connection.execute(
+                "SELECT true FROM pg_database WHERE datname = %s", [DATABASE]
+            ).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+    def _forget_stale_locks(self) -> None:
+        """Remove the lock files of a dead server whose process number is in use again.
+
+        PostgreSQL itself handles the number of nobody; a stranger's, or a zombie's, it takes for a rival.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while any(self._works_here(process) for process in psutil.process_iter()):
+            # Backends that outlive a killed server, or a server still starting or stopping.
+            if self._answers():
+                return
+            if time.monotonic() > deadline:
+                raise DatabaseError(f"a server of {self.data} neither answers nor ends: see {self.log}")
+            time.sleep(0.1)
+        for lock in (self.data / "postmaster.pid", self._sockets / ".s.PGSQL.5432.lock"):
+            lock.unlink(missing_ok=True)
+
+    def _works_here(self, process: psutil.Process) -> bool:
+        try:
+            return process.cwd() == str(self.data.resolve()) and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def _stop(self) -> None:
+        if not (self.data / "postmaster.pid").exists():
+            return
+        installation = self._choose_installation()
+        account = server_account(installation.bin, self.folder)
+        self._run(account, installation.bin / "pg_ctl", "stop", "-D", self.data, "-s", "-m", "fast", "-w")
+
+    def _run(self, account: Account, *command: str | Path) -> None:
+        # Output goes to a file: the server would hold a pipe open for as long as it runs.
+        with tempfile.TemporaryFile() as output:
+            ended = subprocess.run(
+                [*account.prefix, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                check=False,
+            )
+            output.seek(0)
+            said = output.read().decode(errors="replace").strip()
+        if ended.returncode:
+            program = Path(command[0]).name
+            raise DatabaseError(
+                f"PostgreSQL's {program} failed: {said or ended.returncode} (log: {self.log})"
+            )
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[str]:
+    """Yield the address of the database: the one set, if it answers, else the embedded server's."""
+    if not settings.database_url:
+        with EmbeddedServer(settings).running() as url:
+            yield url
+        return
+    try:
+        with psycopg.connect(settings.database_url, connect_timeout=5):
+            pass
+    except psycopg.Error as error:
+        raise DatabaseUnavailableError(
+            f"the database at {without_password(settings.database_url)} does not answer "
+            f"({str(error).strip().splitlines()[-1]}): check BTCQL_DATABASE_URL"
+        ) from error
+    yield settings.database_url
+
+
+def without_password(url: str) -> str:
+    """Return the address as it may be shown: its password replaced."""
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    password = parts.get("password")
+    return (
+        url.replace(quote(str(password), safe=""), "***").replace(str(password), "***") if password else url
+    )

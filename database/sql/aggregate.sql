@@ -1,0 +1,78 @@
+-- name: write_refresh
+-- Continuous aggregates cannot be refreshed in a transaction: what waits is written with the load.
+INSERT INTO aggregate_refresh (from_day, to_day) VALUES (%s, %s);
+
+-- name: read_refreshes
+-- The days whose aggregates are older than their bars.
+SELECT refresh_id, from_day, to_day FROM aggregate_refresh ORDER BY refresh_id;
+
+-- name: remove_refreshes
+-- Only what was refreshed: a load may have added to the list meanwhile.
+DELETE FROM aggregate_refresh WHERE refresh_id = ANY (%s);
+
+-- name: lock_refresh
+-- Two refreshes of one aggregate would fail on each other.
+SELECT pg_advisory_lock(hashtextextended('btcql.refresh', 0));
+
+-- name: unlock_refresh
+-- The connection goes on.
+SELECT pg_advisory_unlock(hashtextextended('btcql.refresh', 0));
+
+-- name: find_batched_refresh
+-- Since 2.28 a refresh goes in batches of 10 buckets unless it is told otherwise.
+SELECT true FROM pg_proc WHERE proname = 'refresh_continuous_aggregate' AND pronargs = 5;
+
+-- name: refresh_aggregate
+-- Whole buckets only: the bounds are days.
+CALL refresh_continuous_aggregate(%s::regclass, %s::timestamptz, %s::timestamptz);
+
+-- name: refresh_aggregate_batched
+-- A year of hours at a time: in batches of 10 the hours of 13 years took 250 times as long.
+CALL refresh_continuous_aggregate(
+    %s::regclass, %s::timestamptz, %s::timestamptz, options => '{"buckets_per_batch": 10000}'
+);
+
+-- name: remove_hours
+-- Rollup tables: the touched days are deleted and inserted anew, never the whole history.
+DELETE FROM candle_hour AS hour
+USING unnest(%(days)s::timestamptz[]) AS day
+WHERE hour.symbol = %(symbol)s AND hour.bucket >= day AND hour.bucket < day + INTERVAL '24 hours';
+
+-- name: insert_hours
+-- The same sums as the continuous aggregate's.
+INSERT INTO candle_hour (symbol, bucket, open, high, low, close, volume, observed, close_sum, minutes)
+SELECT symbol,
+       date_trunc('hour', ts, 'UTC') AS bucket,
+       (array_agg(open ORDER BY ts))[1],
+       max(high),
+       min(low),
+       (array_agg(close ORDER BY ts DESC))[1],
+       sum(volume),
+       count(*),
+       sum(close),
+       max(minutes)
+FROM unnest(%(days)s::timestamptz[]) AS day
+JOIN candle ON symbol = %(symbol)s AND ts >= day AND ts < day + INTERVAL '24 hours'
+GROUP BY symbol, date_trunc('hour', ts, 'UTC');
+
+-- name: remove_days
+-- As remove_hours.
+DELETE FROM candle_day
+WHERE symbol = %(symbol)s AND bucket = ANY (%(days)s::timestamptz[]);
+
+-- name: insert_days
+-- From the hours, as the hierarchical continuous aggregate.
+INSERT INTO candle_day (symbol, bucket, open, high, low, close, volume, observed, close_sum, minutes)
+SELECT symbol,
+       day,
+       (array_agg(open ORDER BY bucket))[1],
+       max(high),
+       min(low),
+       (array_agg(close ORDER BY bucket DESC))[1],
+       sum(volume),
+       sum(observed),
+       sum(close_sum),
+       max(minutes)
+FROM unnest(%(days)s::timestamptz[]) AS day
+JOIN candle_hour ON symbol = %(symbol)s AND bucket >= day AND bucket < day + INTERVAL '24 hours'
+GROUP BY symbol, day;

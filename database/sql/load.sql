@@ -1,0 +1,74 @@
+-- name: lock_month
+-- Two loads of one month take turns; the second finds the first one's marker.
+SELECT pg_advisory_xact_lock(hashtextextended('btcql.load ' || %s::text || ' ' || %s::text, 0));
+
+-- name: read_marker
+-- The input that the month was loaded from.
+SELECT input_sha256 FROM load WHERE symbol = %s AND month = %s;
+
+-- name: read_markers
+-- Every loaded month of a market.
+SELECT month, input_sha256 FROM load WHERE symbol = %s ORDER BY month;
+
+-- name: read_sources
+-- Made-up ones among them are to go before real ones come.
+SELECT DISTINCT unnest(sources) FROM load WHERE symbol = %s;
+
+-- name: find_bar
+-- Whether the month has bars already: an empty one is copied into directly.
+SELECT true FROM candle WHERE symbol = %s AND ts >= %s AND ts < %s LIMIT 1;
+
+-- name: create_staging
+-- Beside the bars, so that only rows that differ are touched.
+CREATE TEMPORARY TABLE staging (LIKE candle) ON COMMIT DROP;
+
+-- name: drop_staging
+-- A second month may be loaded in the same transaction.
+DROP TABLE staging;
+
+-- name: remove_absent
+-- Bars that the corrected month no longer has; one row each, with its day.
+DELETE FROM candle
+WHERE symbol = %s AND ts >= %s AND ts < %s AND ts NOT IN (SELECT ts FROM staging)
+RETURNING date_trunc('day', ts, 'UTC');
+
+-- name: upsert_staged
+-- One row for each bar that is new or different, with its day.
+INSERT INTO candle AS old
+SELECT * FROM staging
+ON CONFLICT (symbol, ts) DO UPDATE
+SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
+    volume = excluded.volume, minutes = excluded.minutes
+WHERE (old.open, old.high, old.low, old.close, old.volume, old.minutes)
+    IS DISTINCT FROM (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.minutes)
+RETURNING date_trunc('day', ts, 'UTC');
+
+-- name: write_marker
+-- In the transaction of the rows: both are there or neither.
+INSERT INTO load (symbol, month, sources, input_sha256, raw_objects, rows, first_ts, complete_through)
+VALUES (%(symbol)s, %(month)s, %(sources)s, %(input_sha256)s, %(raw_objects)s, %(rows)s, %(first_ts)s,
+        %(complete_through)s)
+ON CONFLICT (symbol, month) DO UPDATE
+SET sources = excluded.sources, input_sha256 = excluded.input_sha256, raw_objects = excluded.raw_objects,
+    rows = excluded.rows, first_ts = excluded.first_ts, complete_through = excluded.complete_through,
+    loaded_at = now();
+
+-- name: notify_load
+-- Listeners hear of it when, and only when, the transaction commits.
+SELECT pg_notify('btcql_load', %s);
+
+-- name: read_days
+-- The days of a market that have bars.
+SELECT DISTINCT date_trunc('day', ts, 'UTC') FROM candle WHERE symbol = %s;
+
+-- name: remove_bars
+-- All of a market's.
+DELETE FROM candle WHERE symbol = %s;
+
+-- name: remove_markers
+-- All of a market's.
+DELETE FROM load WHERE symbol = %s;
+
+-- name: remove_forecasts
+-- With their points, by the foreign keys.
+DELETE FROM forecast_model WHERE symbol = %s;

@@ -1,0 +1,193 @@
+"""Writing bars: a month replaces itself in one transaction with its marker and its aggregates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from database.capabilities import read_capabilities
+from database.connection import Connection
+from database.queries import query
+
+_COLUMNS = ("ts", "open", "high", "low", "close", "volume", "minutes")
+# timestamptz travels as microseconds since 2000-01-01 in eight bytes: as an int8 it needs no datetimes.
+_TYPES = ("int8", "float8", "float8", "float8", "float8", "float8", "int2", "text")
+_POSTGRES_EPOCH_US = 946_684_800_000_000
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class MonthLoad:
+    """A month of one market as prepared, and where it came from.
+
+    `bars` has the columns ts (timestamp[us, UTC], unique), open, high, low, close, volume (float64) and
+    minutes (int16); `raw_objects` lists the lake's files; every bar that ended by `complete_through` is in.
+    """
+
+    symbol: str
+    month: date
+    bars: pa.Table
+    sources: Sequence[str]
+    raw_objects: Sequence[dict[str, str]]
+    input_sha256: str
+    complete_through: datetime
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """How many rows a load wrote (inserted or changed) and removed."""
+
+    written: int
+    removed: int
+
+
+def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
+    """Make the market's month equal to `load`, in one transaction of `connection`.
+
+    The same input again changes nothing; unchanged rows are not touched; two loads of one month wait for
+    each other. Raises DatabaseError through `connected` if the bars break the table's checks.
+    """
+    with connection.transaction():
+        connection.execute(query("lock_month"), [load.symbol, load.month])
+        marker = connection.execute(query("read_marker"), [load.symbol, load.month]).fetchone()
+        if marker == (load.input_sha256,):
+            return LoadResult(0, 0)
+        starts, ends = _month_bounds(load.month)
+        if connection.execute(query("find_bar"), [load.symbol, starts, ends]).fetchone():
+            result, days = _replace_bars(connection, load)
+        else:
+            _copy_bars(connection, "candle", load)
+            result, days = LoadResult(load.bars.num_rows, 0), _days_of(load.bars)
+        _mark_days(connection, load.symbol, days)
+        connection.execute(query("write_marker"), _marker(load))
+        connection.execute(query("notify_load"), [load.symbol])
+        return result
+
+
+def remove_market(connection: Connection, symbol: str) -> int:
+    """Remove a market whole (bars, aggregates, markers, forecasts) and return the number of its bars.
+
+    For made-up bars, when the first real ones of the symbol arrive.
+    """
+    with connection.transaction():
+        days = [day for (day,) in connection.execute(query("read_days"), [symbol])]
+        removed = connection.execute(query("remove_bars"), [symbol]).rowcount
+        _mark_days(connection, symbol, days)
+        for statement in ("remove_markers", "remove_forecasts"):
+            connection.execute(query(statement), [symbol])
+        connection.execute(query("notify_load"), [symbol])
+        return removed
+
+
+def refresh_aggregates(connection: Connection) -> int:
+    """Bring the continuous aggregates up to date with the loads, and return how many days that took.
+
+    Exactly the touched days, the hours before the days built from them; `connection` must be in autocommit,
+    for a refresh runs transactions of its own. Nothing to do where rollup tables serve. A killed refresh
+    leaves its days on the list for the next.
+    """
+    connection.execute(query("lock_refresh"))
+    try:
+        waiting = connection.execute(query("read_refreshes")).fetchall()
+        stretches = _merge([(from_day, to_day) for _, from_day, to_day in waiting])
+        batched = connection.execute(query("find_batched_refresh")).fetchone()
+        refresh = query("refresh_aggregate_batched" if batched else "refresh_aggregate")
+        for from_day, to_day in stretches:
+            for aggregate in ("candle_hour", "candle_day"):
+                connection.execute(refresh, [aggregate, from_day, to_day])
+        connection.execute(query("remove_refreshes"), [[refresh_id for refresh_id, _, _ in waiting]])
+        return sum((to_day - from_day).days for from_day, to_day in stretches)
+    finally:
+        connection.execute(query("unlock_refresh"))
+
+
+def aggregates_are_fresh(connection: Connection) -> bool:
+    """Return whether no load waits for its aggregates."""
+    return connection.execute(query("read_refreshes")).fetchone() is None
+
+
+def read_markers(connection: Connection, symbol: str) -> dict[date, str]:
+    """Return the input's sha256 of each loaded month of the market."""
+    return dict(connection.execute(query("read_markers"), [symbol]).fetchall())
+
+
+def read_sources(connection: Connection, symbol: str) -> set[str]:
+    """Return the sources that the market's bars were loaded from."""
+    return {source for (source,) in connection.execute(query("read_sources"), [symbol])}
+
+
+def _replace_bars(connection: Connection, load: MonthLoad) -> tuple[LoadResult, list[datetime]]:
+    connection.execute(query("create_staging"))
+    _copy_bars(connection, "staging", load)
+    removed = connection.execute(query("remove_absent"), [load.symbol, *_month_bounds(load.month)]).fetchall()
+    written = connection.execute(query("upsert_staged")).fetchall()
+    connection.execute(query("drop_staging"))
+    days = sorted({day for (day,) in removed + written})
+    return LoadResult(len(written), len(removed)), days
+
+
+def _copy_bars(connection: Connection, table: str, load: MonthLoad) -> None:
+    statement = sql.SQL(
+        "COPY {} (ts, open, high, low, close, volume, minutes, symbol) FROM STDIN (FORMAT BINARY)"
+    )
+    with connection.cursor().copy(statement.format(sql.Identifier(table))) as copy:
+        copy.set_types(_TYPES)
+        for row in _rows(load):
+            copy.write_row(row)
+
+
+def _rows(load: MonthLoad) -> Iterator[tuple[Any, ...]]:
+    columns = [load.bars.column(name) for name in _COLUMNS]
+    columns[0] = pc.subtract(columns[0].cast(pa.int64()), _POSTGRES_EPOCH_US)
+    symbols = [load.symbol] * load.bars.num_rows
+    return zip(*(column.to_numpy().tolist() for column in columns), symbols, strict=True)
+
+
+def _days_of(bars: pa.Table) -> list[datetime]:
+    days: list[datetime] = pc.unique(pc.floor_temporal(bars.column("ts"), unit="day")).to_pylist()
+    return sorted(days)
+
+
+def _mark_days(connection: Connection, symbol: str, days: list[datetime]) -> None:
+    """Roll the touched days up now, or list them for the refresh that must run outside the transaction."""
+    if read_capabilities(connection).continuous_aggregates:
+        for from_day, to_day in _merge([(day, day + _DAY) for day in days]):
+            connection.execute(query("write_refresh"), [from_day, to_day])
+    else:
+        for statement in ("remove_hours", "insert_hours", "remove_days", "insert_days"):
+            connection.execute(query(statement), {"symbol": symbol, "days": days})
+
+
+def _merge(stretches: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Join half-open stretches of days that touch or overlap."""
+    merged: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(stretches):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _month_bounds(month: date) -> tuple[date, date]:
+    return month, (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+def _marker(load: MonthLoad) -> dict[str, object]:
+    return {
+        "symbol": load.symbol,
+        "month": load.month,
+        "sources": list(load.sources),
+        "input_sha256": load.input_sha256,
+        "raw_objects": Jsonb(list(load.raw_objects)),
+        "rows": load.bars.num_rows,
+        "first_ts": pc.min(load.bars.column("ts")).as_py(),
+        "complete_through": load.complete_through,
+    }

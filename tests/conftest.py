@@ -1,0 +1,77 @@
+"""Real servers for the tests: every edition of the schema that this machine can run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from btcql.settings import Settings
+from database.binaries import Installation, find_installations
+from database.migrate import migrate
+from database.server import EmbeddedServer
+
+EDITIONS = ("community", "apache", "plain")
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Database:
+    """A fresh, migrated database of one edition."""
+
+    url: str
+    edition: str
+
+
+def installation_of(edition: str) -> Installation | None:
+    """Return the installation that can serve the edition, if this machine has one."""
+    wanted = edition != "plain"
+    return next((found for found in find_installations() if found.timescaledb == wanted), None)
+
+
+def settings_of(edition: str, home: Path) -> Settings:
+    installation = installation_of(edition)
+    assert installation is not None
+    return Settings(
+        home_path=str(home),
+        pg_bin=str(installation.bin),
+        timescaledb_license="apache" if edition == "apache" else "timescale",
+    )
+
+
+def pytest_report_header() -> str:
+    found = [edition for edition in EDITIONS if installation_of(edition)]
+    missing = [edition for edition in EDITIONS if edition not in found]
+    return f"editions: {', '.join(found)}" + (f"; NOT found here: {', '.join(missing)}" if missing else "")
+
+
+@pytest.fixture(scope="session", params=EDITIONS)
+def edition(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if installation_of(name) is None:
+        pytest.skip(f"no PostgreSQL of the {name} edition is installed here")
+    return name
+
+
+@pytest.fixture(scope="session")
+def server_url(edition: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one server per edition, for the whole session."""
+    with EmbeddedServer(settings_of(edition, tmp_path_factory.mktemp(f"home {edition}"))).running() as url:
+        yield url
+
+
+@pytest.fixture
+def database(server_url: str, edition: str) -> Iterator[Database]:
+    """A fresh, migrated database on the edition's server."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    url = server_url.replace("@/btcql?", f"@/{name}?")
+    migrate(url)
+    yield Database(url, edition)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

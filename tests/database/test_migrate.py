@@ -1,0 +1,84 @@
+"""Migrations are applied once, in order, by one at a time, and never half."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from btcql.errors import MigrationError
+from database import migrate as migrations
+from database.capabilities import read_capabilities
+from database.connection import connected
+from database.migrate import Migration, find_migrations, migrate
+from database.status import read_status
+from tests.conftest import Database
+
+
+def add(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
+    shipped = find_migrations()
+    more = [
+        Migration(len(shipped) + n, f"{len(shipped) + n:04}_x_{n}.sql", text)
+        for n, text in enumerate(texts, 1)
+    ]
+    monkeypatch.setattr(migrations, "find_migrations", lambda: [*shipped, *more])
+
+
+def test_the_shipped_ones_make_the_edition_that_the_server_can_carry(database: Database) -> None:
+    with connected(database.url) as connection:
+        assert read_capabilities(connection).edition == database.edition
+        status = dict(read_status(connection))
+    assert status["edition"].startswith(database.edition)
+    assert status["migrations"].startswith(f"{len(find_migrations())} applied")
+
+
+def test_a_second_run_does_nothing(database: Database) -> None:
+    assert migrate(database.url) == []
+
+
+def test_runs_at_the_same_time_apply_each_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(monkeypatch, "SELECT pg_sleep(0.2); CREATE TABLE once (x integer)")
+    with ThreadPoolExecutor(4) as pool:
+        applied = list(pool.map(lambda _: migrate(database.url), range(4)))
+    assert sorted(applied, key=len)[:3] == [[], [], []]
+
+
+def test_a_failing_one_leaves_nothing_and_is_named(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(monkeypatch, "CREATE TABLE good (x integer)", "CREATE TABLE half (x integer); SELECT 1/0")
+    with pytest.raises(MigrationError, match=r"x_2\.sql failed: division by zero"):
+        migrate(database.url)
+    with psycopg.connect(database.url) as connection:
+        tables = connection.execute("SELECT to_regclass('good')::text, to_regclass('half')::text").fetchone()
+    assert tables == ("good", None)
+    add(monkeypatch, "CREATE TABLE good (x integer)", "CREATE TABLE half (x integer)")
+    monkeypatch.undo()
+
+
+def test_it_stops_at_the_number_asked_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(monkeypatch, "CREATE TABLE a (x integer)", "CREATE TABLE b (x integer)")
+    assert len(migrate(database.url, to=len(find_migrations()) + 1)) == 1
+    assert len(migrate(database.url)) == 1
+
+
+def test_a_statement_outside_transactions_is_possible(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(monkeypatch, "-- no-transaction\nCREATE INDEX CONCURRENTLY ON forecast (issued_at)")
+    assert len(migrate(database.url)) == 1
+
+
+def test_a_changed_file_is_refused_by_name(database: Database) -> None:
+    with psycopg.connect(database.url) as connection:
+        connection.execute("UPDATE migration SET sha256 = 'other' WHERE number = 2")
+    with pytest.raises(MigrationError, match=r"0002_create_aggregates\.sql has changed"):
+        migrate(database.url)
+
+
+def test_a_newer_database_is_refused(database: Database) -> None:
+    with psycopg.connect(database.url) as connection:
+        connection.execute("INSERT INTO migration VALUES (99, '0099_from_later.sql', 'x')")
+    with pytest.raises(MigrationError, match="install a newer btcql"):
+        migrate(database.url)
