@@ -1,0 +1,108 @@
+"""Luigi's central scheduler and its visualiser: the one that answers, else one of this home's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import psutil
+
+from btcql.errors import PipelineError, SettingError
+from btcql.lease import alone, leased
+from btcql.settings import Settings
+
+_START_SECONDS = 30
+
+
+class Luigid:
+    """The scheduler at the address set; nothing is started before `running` is entered."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.folder = settings.home / "luigi"
+        self.log = self.folder / "luigid.log"
+        self._pid = self.folder / "luigid.pid"
+
+    @property
+    def url(self) -> str:
+        """The scheduler's address; the visualiser is below it."""
+        return f"http://{self._settings.luigid_host}:{self._settings.luigid_port}"
+
+    @property
+    def visualiser_url(self) -> str:
+        """The visualiser's page."""
+        return f"{self.url}/static/visualiser/index.html"
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Start luigid unless one answers, yield its address, and stop it if nobody else uses it.
+
+        Raises SettingError if its port is taken by another program.
+        """
+        with leased(self.folder) as lease:
+            self.ensure_started()
+            try:
+                yield self.url
+            finally:
+                if lease.is_last():
+                    self._stop()
+
+    def ensure_started(self) -> None:
+        """Bring luigid up unless it answers; two that do so at once start it once."""
+        with alone(self.folder):
+            if not self._answers():
+                self._start()
+
+    def _answers(self) -> bool:
+        try:
+            with urlopen(f"{self.url}/api/task_list?data=%7B%22limit%22%3A1%7D", timeout=5) as answer:  # noqa: S310 - http by construction
+                return "response" in json.load(answer)
+        except (HTTPError, ValueError) as error:
+            raise SettingError(
+                f"{self.url} answers, but is not luigid: set BTCQL_LUIGID_PORT to a free port"
+            ) from error
+        except URLError:
+            return False
+
+    def _start(self) -> None:
+        command = [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()"]
+        command += ["--address", self._settings.luigid_host, "--port", str(self._settings.luigid_port)]
+        command += ["--state-path", str(self.folder / "state.pickle")]
+        with as_file(files("etl") / "luigi.cfg") as config, self.log.open("ab") as log:
+            # A session of its own: Ctrl-C is for the command that started it, which then stops it.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
+            )
+            self._pid.write_text(f"{process.pid} {psutil.Process(process.pid).create_time()}")
+            deadline = time.monotonic() + _START_SECONDS
+            while not self._answers():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise PipelineError(f"luigid did not start at {self.url}: see {self.log}")
+                time.sleep(0.05)
+
+    def _stop(self) -> None:
+        if not self._pid.exists():
+            return
+        pid, created = self._pid.read_text().split()
+        try:
+            process = psutil.Process(int(pid))
+            # The number may belong to another program by now.
+            if process.create_time() == float(created):
+                process.terminate()
+                process.wait(_START_SECONDS)
+        except psutil.NoSuchProcess:
+            pass
+        self._pid.unlink()

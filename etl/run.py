@@ -1,0 +1,94 @@
+"""Running a task with all that it requires, against luigid, to the end or to an error."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import luigi
+from luigi import configuration
+from luigi.rpc import RemoteScheduler, RPCError
+from luigi.worker import Worker
+
+from btcql.errors import BtcqlError, PipelineError
+from etl.tasks import LOADED, NOTICE, PipelineTask
+
+Observe = Callable[[str, PipelineTask, Any], None]
+
+# Luigid takes a killed worker's tasks away from it after at most a minute.
+_PATIENCE_SECONDS = 120
+_OBSERVED = (luigi.Event.START, luigi.Event.SUCCESS, NOTICE, LOADED)
+_FAILURES = (luigi.Event.FAILURE, luigi.Event.BROKEN_TASK)
+
+
+def run(task: PipelineTask, scheduler_url: str, observe: Observe) -> None:
+    """Run `task` and what it requires; return only when it is complete.
+
+    `observe` is told of each event with its task and, for notices and loads, what they say. A task that
+    another run is working on is waited for. Raises btcql's own error that stopped a task,
+    PipelineError for any other, and if luigid does not answer.
+    """
+    failures: list[tuple[PipelineTask, BaseException]] = []
+    configuration.get_config().set("core", "rpc-retry-wait", "1")
+    # What failed is raised below, once; Luigi's own log would say it a second time, with its traceback.
+    logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with _listening(observe, lambda failed, error: failures.append((failed, error))):
+        while True:
+            _work(task, scheduler_url)
+            if failures:
+                raise _first_cause(failures)
+            if task.complete():
+                return
+            if time.monotonic() > deadline:
+                raise PipelineError(
+                    f"{task.task_family} is still being worked on by another run: try again later"
+                )
+            time.sleep(1)
+
+
+def _work(task: PipelineTask, scheduler_url: str) -> None:
+    scheduler = RemoteScheduler(scheduler_url)
+    try:
+        with Worker(
+            scheduler=scheduler,
+            check_complete_on_run=True,
+            send_failure_email=False,
+            wait_interval=0.2,
+            wait_jitter=0.2,
+        ) as worker:
+            worker.add(task)
+            worker.run()
+    except RPCError as error:
+        raise PipelineError(f"luigid at {scheduler_url} does not answer: {error}") from error
+    finally:
+        scheduler.close()
+
+
+@contextmanager
+def _listening(observe: Observe, fail: Callable[[PipelineTask, BaseException], None]) -> Iterator[None]:
+    handlers: dict[str, Callable[..., None]] = {
+        event: lambda task, *said, event=event: observe(event, task, said[0] if said else None)
+        for event in _OBSERVED
+    }
+    handlers |= dict.fromkeys(_FAILURES, fail)
+    for event, handler in handlers.items():
+        PipelineTask.event_handler(event)(handler)
+    try:
+        yield
+    finally:
+        for event, handler in handlers.items():
+            PipelineTask.remove_event_handler(event, handler)
+
+
+def _first_cause(failures: list[tuple[PipelineTask, BaseException]]) -> BtcqlError:
+    task, cause = failures[0]
+    others = f" (and {len(failures) - 1} more tasks)" if len(failures) > 1 else ""
+    error = PipelineError(f"{task} failed: {cause}{others}")
+    if isinstance(cause, BtcqlError):
+        return cause if not others else error
+    error.__cause__ = cause
+    return error
