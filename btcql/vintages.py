@@ -1,0 +1,63 @@
+"""The records of a forecast: what the model hands to the database, immutable once issued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+
+RETROSPECTIVE_AFTER = timedelta(days=2)
+
+
+class DailyColumns(NamedTuple):
+    """Closed daily bars by column, ascending by day: prices in the quote currency, volume in the base."""
+
+    day: list[date]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    volume: list[float]
+
+
+class ForecastPoint(NamedTuple):
+    """The forecast of one later day: a price for each of the vintage's probabilities, strictly ascending."""
+
+    horizon: int
+    day: date
+    prices: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """How a vintage was made: enough to make it again, and to tell two of them apart.
+
+    trained_from, trained_through: the first and the last bar used; data_hash: sha256 (hex) of exactly
+    those bars. parameters, libraries: what JSON can hold.
+    """
+
+    name: str
+    version: str
+    trained_from: date
+    trained_through: date
+    data_hash: str
+    parameters: Mapping[str, object]
+    libraries: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Vintage:
+    """One forecast: quantiles of the closes of the days after `based_on`, nearest day first."""
+
+    based_on: date
+    last_close: float
+    probabilities: tuple[float, ...]
+    points: tuple[ForecastPoint, ...]
+    model: ModelCard
+
+
+def is_retrospective(based_on: date, issued_at: datetime) -> bool:
+    """Whether a forecast came too late to count as one: over two days after `based_on` had ended (UTC)."""
+    ended_at = datetime.combine(based_on, time(), tzinfo=UTC) + timedelta(days=1)
+    return issued_at > ended_at + RETROSPECTIVE_AFTER
