@@ -1,0 +1,61 @@
+"""Columns as PostgreSQL sends them: one binary array per column, decoded by numpy without a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, LiteralString, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from database.pool import Connection
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+_POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 in epoch microseconds
+_HEADER = np.dtype(
+    [("dimensions", ">i4"), ("nulls", ">i4"), ("type", ">u4"), ("size", ">i4"), ("base", ">i4")]
+)
+
+
+async def fetch_columns(
+    connection: Connection,
+    query: LiteralString,
+    names: Sequence[LiteralString],
+    parameters: Mapping[str, Any],
+) -> list[bytes | None]:
+    """Return the named columns of `query`'s rows, in its order, each as a binary array; None: no rows."""
+    aggregates = ", ".join(f"array_agg({name})" for name in names)
+    statement = f"SELECT {aggregates} FROM ({query}) AS row"  # noqa: S608 - both are the program's own text
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(statement, parameters)
+        result = cursor.pgresult
+        assert result is not None
+        return [result.get_value(0, i) for i in range(len(names))]
+
+
+def floats(array: bytes | None) -> Floats:
+    """Return a binary float8[] without nulls as float64 of shape (n,)."""
+    return _elements(array, ">f8").astype(np.float64)
+
+
+def integers(array: bytes | None) -> Ints:
+    """Return a binary bigint[] without nulls as int64 of shape (n,)."""
+    return _elements(array, ">i8").astype(np.int64)
+
+
+def instants(array: bytes | None) -> Ints:
+    """Return a binary timestamptz[] without nulls as epoch microseconds, int64 of shape (n,)."""
+    return integers(array) + _POSTGRES_EPOCH
+
+
+def _elements(array: bytes | None, kind: str) -> NDArray[Any]:
+    element = np.dtype([("length", ">i4"), ("value", kind)])
+    if array is None or len(array) < _HEADER.itemsize:
+        return np.empty(0, dtype=kind)
+    header = np.frombuffer(array, _HEADER, count=1)[0]
+    if header["dimensions"] != 1 or header["nulls"]:
+        raise ValueError("not a one-dimensional array without nulls")
+    values: NDArray[Any] = np.frombuffer(array, element, offset=_HEADER.itemsize)["value"]
+    return values

@@ -1,0 +1,116 @@
+"""The API's way to the database: a pool of read-only sessions that survives the database's absence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
+
+import psycopg
+from psycopg import errors
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from btcql.errors import DatabaseUnavailableError, QueryError
+
+Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger("btcql.database")
+
+_SESSION = """
+SELECT set_config(name, value, false)
+FROM unnest(%(names)s::text[], %(values)s::text[]) AS setting (name, value)
+"""
+# What a database says that is there but not (yet) fit to answer.
+_NOT_READY = (errors.UndefinedTable, errors.UndefinedObject, errors.InsufficientPrivilege)
+
+
+class Pool:
+    """Read-only sessions, built closed; `open` never waits for the database, nor fails without it.
+
+    `run` gives a reader a session, tries it once more when the session turns out to be dead (every
+    reader only reads, so asking twice is harmless), and translates what goes wrong.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 8,
+        waiting: int = 128,
+        wait_seconds: float = 2.0,
+        statement_seconds: float = 10.0,
+    ) -> None:
+        self._statement_seconds = statement_seconds
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            open=False,
+            min_size=1,
+            max_size=size,
+            max_waiting=waiting,
+            timeout=wait_seconds,
+            # A given-up attempt is made anew by the next request; a longer one would back off to minutes
+            # between attempts, and the API would come back that much later than the database.
+            reconnect_timeout=1.0,
+            kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "btcql-api"},
+            configure=self._configure,
+            name="btcql-api",
+        )
+
+    async def open(self) -> None:
+        """Begin to connect, in the background."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close every session."""
+        await self._pool.close()
+
+    async def run(
+        self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Return `reader(connection, *args, **kwargs)`.
+
+        Raises DatabaseUnavailableError when the database does not answer, is not migrated, or has no
+        session to spare in time; QueryError (TIMEOUT) when a statement took too long.
+        """
+        try:
+            try:
+                return await self._attempt(reader, *args, **kwargs)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if isinstance(error, (PoolTimeout, PoolClosed, TooManyRequests, errors.QueryCanceled)):
+                    raise
+                logger.warning("a session was lost (%s); asking again", error)
+                await self._pool.check()
+                return await self._attempt(reader, *args, **kwargs)
+        except errors.QueryCanceled as error:
+            raise QueryError(
+                "TIMEOUT",
+                f"the answer took more than {self._statement_seconds:g} s: "
+                "ask for a shorter range or a coarser interval",
+            ) from error
+        except _NOT_READY as error:
+            raise DatabaseUnavailableError(f"the database is not ready: {error}") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
+
+    async def _attempt(
+        self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        async with self._pool.connection() as connection:
+            return await reader(connection, *args, **kwargs)
+
+    async def _configure(self, connection: Connection) -> None:
+        settings = {
+            "TimeZone": "UTC",
+            "default_transaction_read_only": "on",
+            # several statements of one reader see one version of the data, if it opens a transaction
+            "default_transaction_isolation": "repeatable read",
+            "statement_timeout": str(int(self._statement_seconds * 1000)),
+            # a generic plan cannot know which chunks a range leaves out, and opens them all
+            "plan_cache_mode": "force_custom_plan",
+            "jit": "off",
+        }
+        parameters = {"names": list(settings), "values": list(settings.values())}
+        await connection.execute(_SESSION, parameters)

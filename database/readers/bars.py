@@ -1,0 +1,157 @@
+"""Bars of one market as columns: only those that exist; the grid they stand in is the caller's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, LiteralString
+
+from btcql import calendar
+from btcql.records import Interval
+from database.columns import Floats, Ints, fetch_columns, floats, instants, integers
+from database.pool import Connection
+from database.queries import query
+
+# interval -> (query, its own parameters)
+_BY_INTERVAL: dict[Interval, tuple[str, dict[str, Any]]] = {
+    Interval.MINUTE: ("fetch_minute", {}),
+    Interval.FIVE_MINUTES: ("fetch_minutes", {"length": timedelta(minutes=5)}),
+    Interval.FIFTEEN_MINUTES: ("fetch_minutes", {"length": timedelta(minutes=15)}),
+    Interval.HOUR: ("fetch_hour", {}),
+    Interval.FOUR_HOURS: ("fetch_hours", {"length": timedelta(hours=4)}),
+    Interval.DAY: ("fetch_day", {}),
+    Interval.WEEK: ("fetch_days", {"unit": "week"}),
+    Interval.MONTH: ("fetch_days", {"unit": "month"}),
+}
+
+
+@dataclass(frozen=True)
+class Bars:
+    """n bars in ascending order: arrays of shape (n,).
+
+    start: epoch microseconds; prices in the quote currency; volume in the base currency; observed: base
+    bars behind each; close_sum: the sum of their closes; minutes: the length of one of them.
+    """
+
+    start: Ints
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    observed: Ints
+    close_sum: Floats
+    minutes: Ints
+
+
+@dataclass(frozen=True)
+class Closes:
+    """The closes of n bars in ascending order: epoch microseconds and prices of shape (n,)."""
+
+    start: Ints
+    close: Floats
+
+
+@dataclass(frozen=True)
+class Fineness:
+    """How fine a range's bars are: minutes of the finest (None: no bars), days only loaded coarser."""
+
+    finest: int | None
+    coarser_days: int
+
+
+async def fetch_bars(connection: Connection, symbol: str, interval: Interval, start: int, end: int) -> Bars:
+    """Return the bars that begin in [start, end), epoch microseconds; both bounds are bounds of bars."""
+    sql, parameters = _query(symbol, interval, start, end)
+    names = ("ts", "open", "high", "low", "close", "volume", "observed", "close_sum", "minutes")
+    columns = await fetch_columns(connection, sql, names, parameters)
+    ts, open_, high, low, close, volume, observed, close_sum, minutes = columns
+    return Bars(
+        instants(ts),
+        floats(open_),
+        floats(high),
+        floats(low),
+        floats(close),
+        floats(volume),
+        integers(observed),
+        floats(close_sum),
+        integers(minutes),
+    )
+
+
+async def fetch_closes(
+    connection: Connection, symbol: str, interval: Interval, start: int, end: int
+) -> Closes:
+    """Return the closes of the bars that begin in [start, end), epoch microseconds."""
+    sql, parameters = _query(symbol, interval, start, end)
+    ts, close = await fetch_columns(connection, sql, ("ts", "close"), parameters)
+    return Closes(instants(ts), floats(close))
+
+
+async def fetch_fineness(connection: Connection, symbol: str, minutes: int, start: int, end: int) -> Fineness:
+    """Return how fine the days overlapping [start, end) were loaded, against bars of `minutes`."""
+    days = (calendar.floor(start, Interval.DAY), calendar.ceil(end, Interval.DAY))
+    parameters = {**_bounds(symbol, *days), "minutes": minutes}
+    cursor = await connection.execute(query("fetch_fineness"), parameters)
+    row = await cursor.fetchone()
+    assert row is not None
+    return Fineness(*row)
+
+
+async def fetch_close_before(connection: Connection, symbol: str, first: int, end: int) -> float | None:
+    """Return the newest close of a bar that began before `end`; `first` is the market's first bar.
+
+    The last week is tried first: on a hypertable a long range is planned over all its chunks.
+    """
+    for start in (max(first, end - 7 * calendar.DAY), first):
+        cursor = await connection.execute(query("fetch_close_before"), _bounds(symbol, start, end))
+        row = await cursor.fetchone()
+        if row is not None:
+            close: float = row[0]
+            return close
+    return None
+
+
+async def fetch_extremes(
+    connection: Connection,
+    symbol: str,
+    high: tuple[float, int, int],
+    low: tuple[float, int, int],
+) -> tuple[int | None, int | None]:
+    """Return where the base bar of the first `high` and of the first `low` begins, epoch microseconds.
+
+    Each is (price, start, end) of the bar that is known to hold it; None if the base bars do not.
+    """
+    parameters: dict[str, Any] = {"symbol": symbol}
+    for name, (price, start, end) in (("high", high), ("low", low)):
+        parameters[name] = price
+        parameters[f"{name}_start"] = calendar.to_datetime(start)
+        parameters[f"{name}_end"] = calendar.to_datetime(end)
+    cursor = await connection.execute(query("fetch_extremes"), parameters)
+    row = await cursor.fetchone()
+    assert row is not None
+    at_high, at_low = (None if at is None else calendar.microseconds(at) for at in row)
+    return at_high, at_low
+
+
+async def fetch_price(connection: Connection, symbol: str, first: int, end: int) -> tuple[int, float] | None:
+    """Return (end in epoch microseconds, close) of the newest base bar that had ended by `end`.
+
+    `first` is the market's first bar; None when no bar had ended.
+    """
+    for start in (max(first, end - 7 * calendar.DAY), first):
+        if start < end:
+            cursor = await connection.execute(query("fetch_price"), _bounds(symbol, start, end))
+            row = await cursor.fetchone()
+            if row is not None:
+                return calendar.microseconds(row[0]), row[1]
+    return None
+
+
+def _query(symbol: str, interval: Interval, start: int, end: int) -> tuple[LiteralString, dict[str, Any]]:
+    name, parameters = _BY_INTERVAL[interval]
+    return query(name), {**_bounds(symbol, start, end), **parameters}
+
+
+def _bounds(symbol: str, start: int, end: int) -> dict[str, Any]:
+    return {"symbol": symbol, "start": calendar.to_datetime(start), "end": calendar.to_datetime(end)}

@@ -1,0 +1,92 @@
+"""The web application: /graphql, the pages, and whether it is well."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from btcql import calendar
+from btcql.errors import DatabaseUnavailableError, QueryError
+from btcql.settings import Settings
+from database.pool import Pool
+from database.readers.markets import check_answers
+from graphql_api.context import Context
+from graphql_api.endpoint import Endpoint
+from graphql_api.errors import RETRY_SECONDS
+from graphql_api.executor import Executor
+from graphql_api.schema import schema
+
+# The pages are whole in themselves: they may ask this server, and nobody else.
+_PAGE_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "cache-control": "no-cache",
+    "referrer-policy": "no-referrer",
+    "vary": "accept",
+    "x-content-type-options": "nosniff",
+}
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings, database_url: str, clock: Callable[[], datetime] = utc_now) -> Starlette:
+    """Return the API over the database at `database_url`; nothing is opened before its lifespan begins.
+
+    `clock` tells the time (aware): it decides what is complete, stale and how old. The application runs
+    whether or not the database does, and answers 503 in its absence.
+    """
+    pool = Pool(database_url)
+
+    def new_context() -> Context:
+        return Context(pool, calendar.microseconds(clock()))
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await pool.open()
+        try:
+            yield
+        finally:
+            await pool.close()
+
+    async def show_start(_: Request) -> Response:
+        return _page("index.html")
+
+    async def tell_alive(_: Request) -> Response:
+        return JSONResponse({"status": "up"}, headers={"cache-control": "no-store"})
+
+    async def tell_ready(_: Request) -> Response:
+        try:
+            await pool.run(check_answers)
+        except (DatabaseUnavailableError, QueryError):
+            headers = {"cache-control": "no-store", "retry-after": str(RETRY_SECONDS)}
+            return JSONResponse({"status": "the database does not answer"}, 503, headers)
+        return JSONResponse({"status": "ready"}, headers={"cache-control": "no-store"})
+
+    endpoint = Endpoint(Executor(schema._schema), new_context, _page("playground.html"))  # noqa: SLF001 - its only door
+    app = Starlette(
+        routes=[
+            Route("/", show_start),
+            Route("/graphql", endpoint.__call__, methods=["GET", "POST"]),
+            Route("/healthz", tell_alive),
+            Route("/readyz", tell_ready),
+        ],
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    return app
+
+
+def _page(name: str) -> Response:
+    return HTMLResponse(files("web").joinpath(name).read_text(encoding="utf-8"), headers=_PAGE_HEADERS)

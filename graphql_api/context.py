@@ -1,0 +1,38 @@
+"""What every resolver is given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
+
+import strawberry
+
+from database.pool import Connection, Pool
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Resolver = TypeVar("Resolver", bound=Callable[..., object])
+
+
+@dataclass(frozen=True)
+class Context:
+    """One request: the database, and the instant (epoch microseconds) that it takes for now throughout."""
+
+    pool: Pool
+    now: int
+
+    async def read(
+        self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Return what `reader` reads; raises what Pool.run raises."""
+        return await self.pool.run(reader, *args, **kwargs)
+
+
+Info: TypeAlias = strawberry.Info[Context, None]
+
+
+def described(text: str) -> Callable[[Resolver], Resolver]:
+    """Return strawberry's decorator of a field with a description; its own has no type."""
+    decorator: Callable[[Resolver], Resolver] = strawberry.field(description=text)
+    return decorator

@@ -1,0 +1,163 @@
+"""The contract's plain types: what several fields answer with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import strawberry
+from numpy.typing import NDArray
+
+from btcql import calendar
+from btcql.records import Interval
+from database.readers.markets import MarketFacts
+from graphql_api.grids import gaps
+from graphql_api.ranges import Span
+
+# The daily refresh runs at 00:40 and is given 25 minutes.
+_REFRESHED_BY = 65 * calendar.MINUTE
+_SECOND = 1_000_000
+
+
+@strawberry.type(
+    description=("dataThrough: end of the last complete bar. stale: the next daily refresh is overdue.")
+)
+class Freshness:
+    """How far a market's bars reach."""
+
+    first_bar: datetime
+    data_through: datetime
+    age_seconds: int
+    stale: bool
+    next_refresh_at: datetime | None
+
+    @classmethod
+    def of(cls, facts: MarketFacts, now: int) -> Freshness:
+        """Return the freshness of a market at the instant `now`."""
+        return cls(
+            first_bar=calendar.to_datetime(facts.first),
+            data_through=calendar.to_datetime(facts.through),
+            age_seconds=max(0, now - facts.through) // _SECOND,
+            stale=facts.through < calendar.floor(now - _REFRESHED_BY, Interval.DAY),
+            next_refresh_at=None,
+        )
+
+
+@strawberry.type
+class Price:
+    """A price and the end of the bar that it closed."""
+
+    at: datetime
+    value: float
+    age_seconds: int
+
+    @classmethod
+    def of(cls, end: int, value: float, asked: int) -> Price:
+        """Return the close `value` of a bar that ended at `end`, as seen at the instant `asked`."""
+        return cls(at=calendar.to_datetime(end), value=value, age_seconds=(asked - end) // _SECOND)
+
+
+@strawberry.type
+class Extreme:
+    """A highest or lowest price, at the start of the base bar that reached it first."""
+
+    at: datetime
+    value: float
+
+
+@strawberry.type(
+    description=(
+        "What the server understood: bounds as half-open instants, interval, "
+        "and whether anything was clamped."
+    )
+)
+class ResolvedRange:
+    """The bars that an answer is made of."""
+
+    from_: datetime = strawberry.field(name="from")
+    to: datetime
+    interval: Interval
+    clamped: bool
+
+    @classmethod
+    def of(cls, span: Span) -> ResolvedRange:
+        """Return the bounds of `span`."""
+        return cls(
+            from_=calendar.to_datetime(span.start),
+            to=calendar.to_datetime(span.end),
+            interval=span.interval,
+            clamped=span.clamped,
+        )
+
+
+@strawberry.type
+class Gap:
+    """A stretch of missing bars, [from, to)."""
+
+    from_: datetime = strawberry.field(name="from")
+    to: datetime
+    bars: int
+
+
+@strawberry.type
+class Coverage:
+    """How many of a range's bars exist, and where they do not."""
+
+    expected: int
+    present: int
+    missing: list[Gap]
+
+    @classmethod
+    def of(cls, missing: NDArray[np.bool_], span: Span) -> Coverage:
+        """Return the coverage of `span`, given which of its bars are missing."""
+        return cls(
+            expected=len(span),
+            present=len(span) - int(missing.sum()),
+            missing=[
+                Gap(from_=calendar.to_datetime(start), to=calendar.to_datetime(end), bars=bars)
+                for start, end, bars in gaps(missing, span)
+            ],
+        )
+
+
+@strawberry.type
+class Warning:  # noqa: A001 - the contract's name
+    """What the answer differs in from what was asked."""
+
+    code: str
+    message: str
+
+
+@strawberry.type
+class Movement:
+    """How the price moved over a range; nulls where the range has no bar."""
+
+    resolved: ResolvedRange
+    open: float | None = None
+    close: float | None = None
+    high: Extreme | None = None
+    low: Extreme | None = None
+    change: float | None = None
+    change_percent: float | None = None
+    average: float | None = None
+    volume: float | None = None
+    volatility: float | None = strawberry.field(
+        default=None,
+        description="Standard deviation of daily log returns in the range, annualised by sqrt(365).",
+    )
+    coverage: Coverage
+
+
+@strawberry.type(
+    description=(
+        "timescaledb: null on plain PostgreSQL; continuousAggregates: whether they serve the averages."
+    )
+)
+class ServerInfo:
+    """What answers."""
+
+    version: str
+    database: str
+    timescaledb: str | None
+    edition: str
+    continuous_aggregates: bool

@@ -1,0 +1,45 @@
+"""One database per edition with several markets that nobody writes to, served for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import pandas as pd
+import psycopg
+import pytest
+
+from database.migrate import migrate
+from tests.api.markets import issue_forecast, load, mixed, numbered, walk, without
+from tests.api.serving import Api, serving
+
+
+@pytest.fixture(scope="session")
+def bars() -> pd.DataFrame:
+    """The base bars of BTC-USD."""
+    return mixed()
+
+
+@pytest.fixture(scope="session")
+def markets_url(server_url: str, edition: str, bars: pd.DataFrame) -> str:
+    """The address of a database with the markets BTC-USD, DAY-USD, GAP-USD, FAKE-USD and NEW-USD."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE markets")
+    url = server_url.replace("@/btcql?", "@/markets?")
+    migrate(url)
+    load(url, "BTC-USD", bars, "bitstamp", "file:archive")
+    load(url, "DAY-USD", numbered("2023-12-01", 41), "bitstamp")
+    load(url, "GAP-USD", without(numbered("2023-12-01", 41), "2023-12-10", "2023-12-12"), "bitstamp")
+    load(url, "FAKE-USD", numbered("2020-01-01", 40), "synthetic")
+    load(url, "NEW-USD", walk("2024-01-11T07:13", "2024-01-11T12:30", 1), "bitstamp")
+    issue_forecast(url, "BTC-USD", date(2023, 12, 20), datetime(2023, 12, 21, 1, tzinfo=UTC), days=10)
+    issue_forecast(url, "BTC-USD", date(2024, 1, 5), datetime(2024, 1, 6, 1, tzinfo=UTC))
+    issue_forecast(url, "BTC-USD", date(2024, 1, 5), datetime(2024, 1, 10, 1, tzinfo=UTC), "2")
+    return url
+
+
+@pytest.fixture(scope="session")
+def api(markets_url: str) -> Iterator[Api]:
+    """The API over them; its clock stands at 2024-01-11T12:34:56Z."""
+    with serving(markets_url) as running:
+        yield running

@@ -1,0 +1,69 @@
+"""A real API on a real socket, and how tests ask it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+import uvicorn
+
+from btcql.settings import Settings
+from graphql_api.app import create_app
+from tests.api.markets import NOW
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running API."""
+
+    http: httpx.Client
+
+    def post(self, query: str, **variables: Any) -> httpx.Response:
+        return self.http.post("/graphql", json={"query": query, "variables": variables})
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """Return the data of an answer without errors."""
+        body = self.post(query, **variables).json()
+        assert "errors" not in body, body["errors"]
+        return body["data"]
+
+    def market(self, selection: str, symbol: str = "BTC-USD") -> Any:
+        """Return what is selected of a market."""
+        return self.ask(f'{{ market(symbol: "{symbol}") {{ {selection} }} }}')["market"]
+
+    def refused(self, selection: str, symbol: str = "BTC-USD") -> Any:
+        """Return the one error of what is selected of a market."""
+        return self.error(f'{{ market(symbol: "{symbol}") {{ {selection} }} }}')
+
+    def error(self, query: str, **variables: Any) -> Any:
+        """Return the one error of an answer."""
+        (error,) = self.post(query, **variables).json()["errors"]
+        return error
+
+
+@contextmanager
+def serving(url: str, clock: Callable[[], datetime] = lambda: NOW) -> Iterator[Api]:
+    """Serve the database at `url` by uvicorn on a port of its own."""
+    app = create_app(Settings(), url, clock)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.005)
+        host, port = listening.getsockname()
+        try:
+            with httpx.Client(base_url=f"http://{host}:{port}", timeout=60) as client:
+                yield Api(client)
+        finally:
+            server.should_exit = True
+            thread.join(30)
