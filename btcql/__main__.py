@@ -1,0 +1,5 @@
+"""`python -m btcql`."""
+
+from btcql.cli import main
+
+main()

@@ -1,0 +1,66 @@
+"""The command line: Typer commands that wire the packages together, which import only when they run."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from btcql import __version__
+from btcql.errors import BtcqlError
+
+_COMMANDS = ("up", "data", "serve", "database", "lake", "doctor")
+_OLDEST, _NEWEST = (3, 11), (3, 13)
+
+app = typer.Typer(
+    name="btcql",
+    help="Bitcoin's price, its moving averages and its forecast, by GraphQL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"btcql {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+
+
+def main() -> None:
+    """Run a command; what btcql knows to be wrong becomes one line and exit code 1."""
+    if not _OLDEST <= sys.version_info[:2] <= _NEWEST:
+        sys.exit(f"btcql: Python {sys.version.split()[0]} does not do: install one from 3.11 to 3.13")
+    for name in _COMMANDS:
+        import_module(f"btcql.cli.{name}")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        app()
+    except BtcqlError as error:
+        typer.echo(f"btcql: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("btcql: stopped before it was done", err=True)
+        sys.exit(130)
+
+
+def _interrupt(*_: object) -> None:
+    # Once is enough: a second Ctrl-C must not cut short the stopping of what was started.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt

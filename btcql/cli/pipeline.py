@@ -1,0 +1,154 @@
+"""The pipeline as the commands use it: a database, a luigid, and runs that a person can follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from btcql.cli.progress import Stages, console, stages
+from btcql.errors import InputError, LakeError
+from btcql.records import SYNTHETIC, Timeframe, check_source, check_symbol
+from btcql.settings import Settings
+from database.connection import connected
+from database.migrate import migrate
+from database.server import opened
+from database.writers import read_markers
+from etl.luigid import Luigid
+from etl.prepare.month import month_inputs
+from etl.run import run
+from etl.tasks import LandFile, LandSample, PipelineTask
+from lake.original import file_sha256
+from lake.store import Lake
+from ml.tasks import IssueForecast
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file of bars and what it holds; `timeframe` None is found by the bars' spacing."""
+
+    file: Path
+    symbol: str
+    source: str
+    timeframe: Timeframe | None
+
+    @classmethod
+    def named(cls, file: Path, symbol: str, source: str | None, timeframe: Timeframe | None) -> Archive:
+        """Check the names; a source that is not given is the file's own."""
+        if not file.is_file():
+            raise InputError(str(file), "is not a file: give the path of a CSV file of bars")
+        stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in file.name.split(".")[0]).lstrip("._-")
+        return cls(file, check_symbol(symbol), check_source(source or f"file:{stem or 'import'}"), timeframe)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A database and a luigid that run; each method returns when all that it names is complete."""
+
+    settings: Settings
+    database_url: str
+    luigid: Luigid
+
+    def import_archive(self, archive: Archive) -> Stages:
+        """Land the file, then bring its market up to date."""
+        name = archive.file.name
+        task = LandFile(
+            **self._places(),
+            name=name,
+            sha256=file_sha256(archive.file),
+            symbol=archive.symbol,
+            source=archive.source,
+            timeframe=archive.timeframe.value if archive.timeframe else "",
+            path=str(archive.file.absolute()),
+        )
+        with stages() as seen:
+            run(task, self.luigid.url, seen)
+            self._bring_up_to_date(archive.symbol, seen)
+        return seen
+
+    def make_sample(self, symbol: str) -> Stages:
+        """Land the made-up market up to today, then bring it up to date."""
+        with stages() as seen:
+            run(LandSample(**self._places(), symbol=symbol, through=_today()), self.luigid.url, seen)
+            self._bring_up_to_date(symbol, seen)
+        return seen
+
+    def refresh(self, symbol: str) -> Stages:
+        """Bring the market up to date with the lake (a made-up one: to today)."""
+        sources = {partition.source for partition in self.lake.walk(symbol)}
+        if not sources:
+            raise LakeError(
+                f"the lake {self.settings.lake} has no bars of {symbol}: btcql import FILE --symbol {symbol}"
+            )
+        if sources == {SYNTHETIC}:
+            return self.make_sample(symbol)
+        with stages() as seen:
+            self._bring_up_to_date(symbol, seen)
+        return seen
+
+    def forecast(self, symbol: str, as_of: date) -> Stages:
+        """Issue the market's forecast as of a day; raises ForecastError where none can be made."""
+        with stages() as seen:
+            self._bring_up_to_date(symbol, seen, as_of=as_of, demanded=True)
+        return seen
+
+    @property
+    def lake(self) -> Lake:
+        """The raw lake."""
+        return Lake(self.settings.lake)
+
+    def _bring_up_to_date(
+        self, symbol: str, seen: Stages, *, as_of: date | None = None, demanded: bool = False
+    ) -> None:
+        waiting = self._waiting_months(symbol)
+        if waiting:
+            seen.expect("PrepareMonth", waiting)
+            seen.expect("LoadMonth", waiting)
+        task = IssueForecast(
+            **self._places(), symbol=symbol, as_of=as_of or _today() - timedelta(days=1), demanded=demanded
+        )
+        run(task, self.luigid.url, seen)
+
+    def _waiting_months(self, symbol: str) -> int:
+        with connected(self.database_url) as connection:
+            loaded = read_markers(connection, symbol)
+        wanted = month_inputs(self.lake, symbol)
+        return sum(loaded.get(month) != sha256 for month, sha256 in wanted.items())
+
+    def _places(self) -> dict[str, str]:
+        return {
+            "lake_root": self.settings.lake,
+            "database_url": self.database_url,
+            "work_path": str(self.settings.home / "work"),
+        }
+
+
+@contextmanager
+def migrated(settings: Settings) -> Iterator[str]:
+    """Yield the address of the database, running and with its schema up to date."""
+    with opened(settings) as url:
+        for name in migrate(url):
+            console.print(f"migrated the database: {name}")
+        yield url
+
+
+@contextmanager
+def pipeline(settings: Settings) -> Iterator[Pipeline]:
+    """Start what the pipeline needs and does not run yet, and stop it afterwards."""
+    luigid = Luigid(settings)
+    with migrated(settings) as url, luigid.running():
+        yield Pipeline(settings, url, luigid)
+
+
+def describe(seen: Stages) -> str:
+    """Say what a run wrote."""
+    return f"{seen.rows_written:,} rows written, {seen.rows_removed:,} removed"
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+__all__ = ["Archive", "Pipeline", "PipelineTask", "describe", "migrated", "pipeline"]

@@ -1,0 +1,78 @@
+"""The command that serves the API."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from btcql.cli import app
+from btcql.errors import SettingError
+from btcql.settings import Settings
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; by default BTCQL_HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on; by default BTCQL_PORT.")
+    ] = None,
+    *,
+    until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Serve the GraphQL API and its pages."""
+    import uvicorn
+
+    from btcql.cli.pipeline import migrated
+    from graphql_api.app import create_app
+
+    settings = Settings.read()
+    settings = replace(
+        settings, host=host or settings.host, port_text=str(port) if port else settings.port_text
+    )
+    require_free_port(settings)
+    with ExitStack() as stack:
+        # An own server may be down now and up later: the API starts without it. The embedded one is started.
+        url = settings.database_url or stack.enter_context(migrated(settings))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(settings, url),
+                host=settings.host,
+                port=settings.port,
+                log_level="warning",
+                server_header=False,
+            )
+        )
+        if until_stdin_ends:
+            threading.Thread(target=_end_with_stdin, args=[server], daemon=True).start()
+        server.run()
+
+
+def require_free_port(settings: Settings) -> None:
+    """Raise SettingError if the API's address cannot be listened on."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise SettingError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
+            "stop what does, or set BTCQL_HOST or BTCQL_PORT"
+        ) from error
+
+
+def _end_with_stdin(server: object) -> None:
+    # `up` holds the other end: should it be killed, its API does not stay behind. Read past Python's own
+    # buffer, whose lock this thread would still hold when the process ends.
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    server.should_exit = True  # type: ignore[attr-defined]

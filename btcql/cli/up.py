@@ -1,0 +1,116 @@
+"""The command that runs everything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import typer
+
+from btcql.cli import app
+from btcql.cli.data import BarLength, Source, Symbol
+from btcql.errors import BtcqlError
+from btcql.records import DEFAULT_SYMBOL, SYNTHETIC, check_symbol
+from btcql.settings import Settings
+
+if TYPE_CHECKING:
+    from btcql.cli.pipeline import Archive, Pipeline
+
+_START_SECONDS = 60
+_WATCH_SECONDS = 1.0
+
+
+@app.command()
+def up(
+    file: Annotated[Path | None, typer.Option("--import", help="A CSV file of bars to start with.")] = None,
+    symbol: Symbol = DEFAULT_SYMBOL,
+    source: Source = None,
+    timeframe: BarLength = None,
+) -> None:
+    """Start everything: database, luigid, pipeline, forecast, API. Ctrl-C stops it all."""
+    from btcql.cli.pipeline import Archive, pipeline
+    from btcql.cli.progress import console
+    from btcql.cli.serve import require_free_port
+
+    settings = Settings.read()
+    archive = Archive.named(file, symbol, source, timeframe) if file else None
+    require_free_port(settings)
+    with pipeline(settings) as running, _api(settings) as api:
+        _fill(running, archive, check_symbol(symbol))
+        address = _address(settings)
+        console.print(f"API and playground  {address}/graphql\nPage                {address}/")
+        console.print(f"Pipeline (luigid)   {running.luigid.visualiser_url}\nCtrl-C stops everything.")
+        try:
+            _watch(running, api)
+        except KeyboardInterrupt:
+            console.print("stopping")
+
+
+def _fill(running: Pipeline, archive: Archive | None, symbol: str) -> None:
+    """Bring the market up to date from the file, from the lake, or else with made-up bars."""
+    from btcql.cli.pipeline import describe
+    from btcql.cli.progress import console
+
+    if archive:
+        seen = running.import_archive(archive)
+    elif running.lake.partitions(symbol):
+        seen = running.refresh(symbol)
+    else:
+        seen = running.make_sample(symbol)
+    console.print(f"{symbol}: {describe(seen)}")
+    if {partition.source for partition in running.lake.partitions(symbol)} == {SYNTHETIC}:
+        console.print(
+            f"[bold yellow]SYNTHETIC[/]: the prices of {symbol} are made up, to show the product. "
+            "Real ones replace them: btcql import FILE",
+            soft_wrap=True,
+        )
+
+
+@contextmanager
+def _api(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the API in a process of its own, so that it stays quick while the pipeline works."""
+    command = [sys.executable, "-m", "btcql", "serve", "--until-stdin-ends"]
+    # A session of its own: Ctrl-C is for this process, which then stops the API.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            _await_health(settings, process)
+            yield process
+        finally:
+            process.terminate()
+
+
+def _await_health(settings: Settings, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urlopen(f"{_address(settings)}/healthz", timeout=5):  # noqa: S310 - http by construction
+                return
+        except URLError:
+            time.sleep(0.1)
+    raise BtcqlError(f"the API did not start at {_address(settings)}")
+
+
+def _address(settings: Settings) -> str:
+    # 0.0.0.0 and :: are addresses to listen on, not to go to.
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - see above
+    return f"http://{host}:{settings.port}"
+
+
+def _watch(running: Pipeline, api: subprocess.Popen[bytes]) -> None:
+    """Keep the services up until somebody stops them."""
+    from database.server import EmbeddedServer
+
+    server = None if running.settings.database_url else EmbeddedServer(running.settings)
+    while api.poll() is None:
+        time.sleep(_WATCH_SECONDS)
+        if server:
+            server.ensure_started()
+        running.luigid.ensure_started()
+    raise BtcqlError(f"the API ended by itself with exit code {api.returncode}")

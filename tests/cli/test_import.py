@@ -1,0 +1,197 @@
+"""Importing a file: through the lake and Luigi into the database, once, whole, or not at all."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Command
+from tests.cli.files import daily_rows, write_csv
+
+DAYS = 500
+STATE = """
+    SELECT (SELECT md5(string_agg(c::text, ',' ORDER BY symbol, ts)) FROM candle AS c),
+           (SELECT md5(string_agg(d::text, ',' ORDER BY symbol, ts)) FROM candle_1d AS d),
+           (SELECT md5(string_agg(symbol || month || input_sha256, ',' ORDER BY symbol, month)) FROM load),
+           (SELECT count(*) FROM forecast)
+"""
+
+HALF_MONTHS = """
+    SELECT *
+    FROM load
+    FULL JOIN (
+        SELECT date_trunc('month', ts, 'UTC')::date AS month, count(*) AS found FROM candle GROUP BY 1
+    ) AS bars USING (month)
+    WHERE load.rows IS DISTINCT FROM bars.found
+"""
+
+
+def test_a_file_of_days_arrives_and_the_same_again_changes_nothing(btcql: Command, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "days.csv", daily_rows(DAYS))
+    said = btcql.succeed("import", file, "--source", "bitstamp", "--timeframe", "1d")
+    assert f"days.csv as BTC-USD from bitstamp: {DAYS} rows written, 0 removed" in said
+    assert btcql.rows("SELECT count(*), sum(observed) FROM candle_1d") == [(DAYS, DAYS)]
+    assert btcql.rows("SELECT sum(rows), count(*) FROM load") == [(DAYS, 17)]
+    assert btcql.rows("SELECT count(*), count(DISTINCT based_on) FROM forecast") == [(1, 1)]
+    before = btcql.rows("SELECT * FROM load ORDER BY month"), btcql.rows("SELECT xmin, ctid FROM candle")
+    again = btcql.succeed("import", file, "--source", "bitstamp", "--timeframe", "1d")
+    assert "0 rows written, 0 removed" in again
+    assert before == (
+        btcql.rows("SELECT * FROM load ORDER BY month"),
+        btcql.rows("SELECT xmin, ctid FROM candle"),
+    )
+
+
+def test_a_corrected_file_changes_only_what_differs_and_keeps_the_old(btcql: Command, tmp_path: Path) -> None:
+    rows = daily_rows(60)
+    btcql.succeed("import", write_csv(tmp_path / "a.csv", rows), "--source", "bitstamp")
+    rows[40] = rows[40].replace(",12.5", ",13.5")
+    said = btcql.succeed("import", write_csv(tmp_path / "b.csv", rows), "--source", "bitstamp")
+    assert "1 rows written, 0 removed" in said
+    assert btcql.rows("SELECT ts::date::text FROM candle WHERE volume = 13.5") == [("2022-02-10",)]
+    listed = btcql.succeed("lake", "ls", "--symbol", "BTC-USD")
+    assert "month=2022-02  2 files" in listed
+    assert "month=2022-01  1 files" in listed
+    assert "as they were published" in btcql.succeed("lake", "verify")
+
+
+def test_the_source_and_the_timeframe_may_be_left_to_the_file(plain_btcql: Command, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "My prices (1).csv", daily_rows(40))
+    assert "BTC-USD from file:My-prices--1-" in plain_btcql.succeed("import", file)
+    assert plain_btcql.rows("SELECT DISTINCT sources FROM load") == [(["file:My-prices--1-"],)]
+    assert plain_btcql.rows("SELECT DISTINCT minutes FROM candle") == [(1440,)]
+
+
+def test_too_few_days_are_imported_without_a_forecast(plain_btcql: Command, tmp_path: Path) -> None:
+    said = plain_btcql.succeed("import", write_csv(tmp_path / "short.csv", daily_rows(399)))
+    assert "no forecast: only 399 closed days" in said
+    assert "only 399 closed days" in plain_btcql.fail("forecast")
+
+
+GOOD = daily_rows(3)
+BAD = {
+    "text for a price": [*GOOD[:1], "2022-01-02T00:00:00Z,x,2,1,1,1"],
+    "NaN": [*GOOD[:1], "2022-01-02T00:00:00Z,nan,2,1,1,1"],
+    "a negative price": [*GOOD[:1], "2022-01-02T00:00:00Z,1,2,-1,1,1"],
+    "high below low": [*GOOD[:1], "2022-01-02T00:00:00Z,1,1,2,1,1"],
+    "two bars at one time": [*GOOD[:1], "2022-01-01T00:00:00Z,1,2,1,1,1"],
+    "milliseconds among seconds": ["1640995200,1,2,1,1,1", "1641081600000,1,2,1,1,1"],
+    "a field too few": [*GOOD[:1], "2022-01-02T00:00:00Z,1,2,1,1"],
+}
+
+
+@pytest.mark.parametrize("rows", BAD.values(), ids=BAD.keys())
+def test_a_bad_row_is_refused_by_its_line_and_nothing_is_loaded(
+    plain_btcql: Command, tmp_path: Path, rows: list[str]
+) -> None:
+    file = write_csv(tmp_path / "bad.csv", rows)
+    said = plain_btcql.fail("import", file, "--timeframe", "1d")
+    assert f"{file}, line 3: " in said
+    assert plain_btcql.rows("SELECT (SELECT count(*) FROM candle), (SELECT count(*) FROM load)") == [(0, 0)]
+    assert plain_btcql.succeed("lake", "ls") == ""
+
+
+def test_files_that_are_none_are_refused_by_name(plain_btcql: Command, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "half.csv.gz").write_bytes(b"\x1f\x8b\x08\x00half")
+    write_csv(tmp_path / "columns.csv", ["2022-01-01,1"], header="timestamp,close")
+    for name, reason in {
+        "empty.csv": "is empty",
+        "half.csv.gz": "gzip",
+        "columns.csv": "open",
+        "absent.csv": "is not a file",
+    }.items():
+        said = plain_btcql.fail("import", tmp_path / name)
+        assert name in said
+        assert reason in said
+
+
+def test_names_that_are_none_are_refused(plain_btcql: Command, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "days.csv", GOOD)
+    assert "'bitcoin'" in plain_btcql.fail("import", file, "--symbol", "bitcoin")
+    assert "'../x'" in plain_btcql.fail("import", file, "--source", "../x")
+    assert plain_btcql.run("import", file, "--timeframe", "5m").returncode == 2
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_a_killed_import_is_finished_by_the_next(btcql: Command, tmp_path: Path, moment: int) -> None:
+    file = write_csv(tmp_path / "days.csv", daily_rows(DAYS))
+    wait = np.random.default_rng(moment).uniform(1.0, 5.0)
+    with btcql.start("import", file, "--source", "bitstamp") as process:
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+    if btcql.rows("SELECT to_regclass('load')") != [(None,)]:
+        assert btcql.rows(HALF_MONTHS) == [], "a month is there with its marker, or not at all"
+    btcql.succeed("import", file, "--source", "bitstamp")
+    assert btcql.rows("SELECT count(*), sum(observed) FROM candle_1d") == [(DAYS, DAYS)]
+    assert btcql.rows("SELECT sum(rows), count(*) FROM load") == [(DAYS, 17)]
+    assert btcql.rows("SELECT count(*) FROM forecast") == [(1,)]
+    assert "as they were published" in btcql.succeed("lake", "verify")
+
+
+def test_two_imports_side_by_side_share_the_services(btcql: Command, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "days.csv", daily_rows(90))
+    with (
+        btcql.start("import", file, "--symbol", "BTC-USD") as one,
+        btcql.start("import", file, "--symbol", "ETH-USD") as other,
+    ):
+        assert (one.communicate()[1], one.returncode) == ("", 0)
+        assert (other.communicate()[1], other.returncode) == ("", 0)
+    assert btcql.rows("SELECT symbol, sum(rows) FROM load GROUP BY 1 ORDER BY 1") == [
+        ("BTC-USD", 90),
+        ("ETH-USD", 90),
+    ]
+
+
+def test_the_same_import_twice_at_once_has_one_effect(btcql: Command, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "days.csv", daily_rows(450))
+    with btcql.start("import", file) as one, btcql.start("import", file) as other:
+        assert (one.communicate()[1], one.returncode) == ("", 0)
+        assert (other.communicate()[1], other.returncode) == ("", 0)
+    assert btcql.rows("SELECT sum(rows) FROM load") == [(450,)]
+    assert btcql.rows("SELECT sum(observed) FROM candle_1d") == [(450,)]
+    assert btcql.rows("SELECT count(*) FROM forecast") == [(1,)]
+
+
+def test_a_damaged_raw_file_stops_the_run_by_name(plain_btcql: Command, tmp_path: Path) -> None:
+    rows = daily_rows(20)
+    plain_btcql.succeed("import", write_csv(tmp_path / "a.csv", rows), "--source", "bitstamp")
+    (part,) = (plain_btcql.settings.home / "lake" / "raw").rglob("part-*.parquet")
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
+    more = write_csv(tmp_path / "b.csv", daily_rows(25))
+    before = plain_btcql.rows(STATE)
+    assert part.name in plain_btcql.fail("import", more, "--source", "coinbase")
+    assert plain_btcql.rows(STATE) == before
+    ended = plain_btcql.run("lake", "verify")
+    assert ended.returncode == 1
+    assert part.name in ended.stderr
+
+
+def test_a_forecast_of_an_earlier_day_uses_no_later_bar(btcql: Command, tmp_path: Path) -> None:
+    rows = daily_rows(DAYS)
+    btcql.succeed("import", write_csv(tmp_path / "a.csv", rows), "--source", "bitstamp")
+    btcql.succeed("forecast", "--as-of", "2023-03-01")
+    points = (
+        "SELECT horizon, day, prices FROM forecast_point NATURAL JOIN forecast WHERE based_on = '2023-03-01'"
+    )
+    first = btcql.rows(points)
+    assert len(first) == 15
+    changed = [*rows[:425], *daily_rows(DAYS, seed=8)[425:]]
+    btcql.succeed("import", write_csv(tmp_path / "b.csv", changed), "--source", "bitstamp")
+    btcql.succeed("forecast", "--as-of", "2023-03-01")
+    assert btcql.rows(points) == first, "nothing was added, for the forecast of the same bars stands"
+    newest = "SELECT count(*) FROM forecast WHERE based_on = '2023-05-15'"
+    assert btcql.rows(newest) == [(2,)], "other bars give another vintage, and the first is kept"
+
+
+def test_luigi_is_told_nothing_secret(plain_btcql: Command, tmp_path: Path) -> None:
+    plain_btcql.succeed("import", write_csv(tmp_path / "a.csv", daily_rows(20)))
+    state = (plain_btcql.settings.home / "luigi" / "state.pickle").read_bytes()
+    assert b"LoadMonth" in state
+    assert b"postgresql:" not in state

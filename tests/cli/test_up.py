@@ -1,0 +1,198 @@
+"""`btcql up`: everything from one command, and nothing left of it afterwards."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from database.server import EmbeddedServer
+from tests.cli.conftest import LIMIT_SECONDS, Command
+from tests.cli.files import daily_rows, write_csv
+
+QUESTION = """
+{
+  market {
+    symbol sources synthetic
+    freshness { firstBar dataThrough }
+    movement(range: { last: WEEK }) { open close change coverage { present } }
+    movingAverage(range: { lastDays: 2 }, window: 7) { points { value status } }
+    forecast { basedOn points { price interval(level: 80) { lower upper } } }
+  }
+  server { edition continuousAggregates }
+}
+"""
+
+
+def ask(command: Command, query: str = QUESTION) -> dict[str, Any]:
+    answer = httpx.post(
+        f"http://127.0.0.1:{command.settings.port}/graphql", json={"query": query}, timeout=30
+    )
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+@contextmanager
+def up(command: Command, *arguments: str | Path, quiet: bool = True) -> Iterator[list[str]]:
+    """Run `btcql up` until all is up; at the end stop it as a service manager does."""
+    with command.start("up", *arguments) as process:
+        said: list[str] = []
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                said.append(line)
+                if "Ctrl-C stops everything" in line:
+                    break
+            yield said
+        finally:
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=LIMIT_SECONDS)
+            said.append(out)
+        assert process.returncode == 0, "".join(said) + err
+        assert not (quiet and err), err
+
+
+def test_from_a_file_to_the_first_answer_and_to_nothing(btcql: Command, edition: str, tmp_path: Path) -> None:
+    rows = daily_rows(500)
+    file = write_csv(tmp_path / "days.csv", rows)
+    with up(btcql, "--import", file, "--source", "bitstamp", "--timeframe", "1d") as said:
+        data = ask(btcql)["data"]
+        luigid = f"http://127.0.0.1:{btcql.settings.luigid_port}"
+        assert httpx.get(f"{luigid}/static/visualiser/index.html").status_code == 200
+        done = httpx.get(f"{luigid}/api/task_list", params={"data": '{"status": "DONE"}'}).json()["response"]
+        page = httpx.get(f"http://127.0.0.1:{btcql.settings.port}/graphql", headers={"accept": "text/html"})
+    market = data["market"]
+    assert data["server"] == {"edition": edition, "continuousAggregates": edition == "community"}
+    assert (market["sources"], market["synthetic"]) == (["bitstamp"], False)
+    closes = [float(row.split(",")[4]) for row in rows]
+    assert market["movement"]["close"] == closes[-1]
+    assert market["movement"]["coverage"]["present"] == 7
+    assert [p["value"] for p in market["movingAverage"]["points"]] == pytest.approx(
+        [sum(closes[-8:-1]) / 7, sum(closes[-7:]) / 7], rel=1e-12
+    )
+    assert market["forecast"]["basedOn"] == "2023-05-15"
+    assert len(market["forecast"]["points"]) == 15
+    assert all(
+        p["interval"]["lower"] < p["price"] < p["interval"]["upper"] for p in market["forecast"]["points"]
+    )
+    families = {task["name"] for task in done.values()}
+    assert families == {
+        "LandFile",
+        "PrepareMonth",
+        "RemoveSample",
+        "LoadMonth",
+        "RefreshAggregates",
+        "IssueForecast",
+    }
+    assert "text/html" in page.headers["content-type"]
+    text = "".join(said)
+    assert "SYNTHETIC" not in text
+    for address in (f":{btcql.settings.port}/graphql", f":{btcql.settings.luigid_port}/static/visualiser"):
+        assert address in text
+
+
+def test_without_a_file_it_shows_the_made_up_market_until_real_bars_come(
+    plain_btcql: Command, tmp_path: Path
+) -> None:
+    with up(plain_btcql) as said:
+        first = ask(plain_btcql)["data"]["market"]
+        plain_btcql.succeed(
+            "import", write_csv(tmp_path / "days.csv", daily_rows(450)), "--source", "bitstamp"
+        )
+        second = ask(plain_btcql)["data"]["market"]
+    assert "SYNTHETIC" in "".join(said)
+    assert (first["synthetic"], first["sources"]) == (True, ["synthetic"])
+    assert first["movement"]["coverage"]["present"] == 7
+    assert len(first["forecast"]["points"]) == 15
+    assert (second["synthetic"], second["sources"]) == (False, ["bitstamp"])
+    assert second["forecast"]["basedOn"] == "2023-03-26"
+    assert plain_btcql.rows("SELECT count(*), min(minutes) FROM candle") == [(450, 1440)]
+    assert plain_btcql.rows("SELECT count(*) FROM forecast") == [(1,)]
+    assert "synthetic" not in plain_btcql.succeed("lake", "ls")
+    with up(plain_btcql) as said:
+        assert ask(plain_btcql)["data"]["market"]["synthetic"] is False
+    assert "SYNTHETIC" not in "".join(said)
+
+
+def test_a_killed_database_comes_back_while_it_runs(plain_btcql: Command, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "days.csv", daily_rows(30))
+    with up(plain_btcql, "--import", file, quiet=False):
+        pid_file = EmbeddedServer(plain_btcql.settings).data / "postmaster.pid"
+        pid = pid_file.read_text().split("\n", 1)[0]
+        subprocess.run(["kill", "-9", pid], check=True)
+        deadline = time.monotonic() + 60
+        while "data" not in (answer := ask(plain_btcql, "{ market { symbol } }")) or answer["data"] is None:
+            assert answer["errors"][0]["extensions"]["code"] == "DATABASE_UNAVAILABLE"
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert answer == {"data": {"market": {"symbol": "BTC-USD"}}}
+
+
+def test_a_killed_up_leaves_no_api_and_the_next_takes_over(plain_btcql: Command, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "days.csv", daily_rows(30))
+    with plain_btcql.start("up", "--import", file) as process:
+        assert process.stdout is not None
+        assert any("Ctrl-C" in line for line in process.stdout)
+        process.kill()
+    deadline = time.monotonic() + 30
+    while any("serve" in left.cmdline() for left in plain_btcql.processes()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    with up(plain_btcql, "--import", file) as said:
+        assert ask(plain_btcql, "{ market { symbol } }")["data"]
+    assert "0 rows written" in "".join(said)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize(("variable", "arguments"), [("BTCQL_PORT", ["up"]), ("BTCQL_PORT", ["serve"])])
+def test_a_taken_port_is_named(
+    plain_btcql: Command, taken_port: int, variable: str, arguments: list[str]
+) -> None:
+    plain_btcql.environment[variable] = str(taken_port)
+    said = plain_btcql.fail(*arguments)
+    assert f":{taken_port}" in said
+    assert variable in said
+
+
+def test_a_luigid_port_that_answers_otherwise_is_named(plain_btcql: Command, tmp_path: Path) -> None:
+    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415 - only here
+    from threading import Thread  # noqa: PLC0415
+
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as stranger:
+        Thread(target=stranger.serve_forever, daemon=True).start()
+        plain_btcql.environment["BTCQL_LUIGID_PORT"] = str(stranger.server_address[1])
+        said = plain_btcql.fail("import", write_csv(tmp_path / "days.csv", daily_rows(3)))
+        stranger.shutdown()
+    assert "is not luigid" in said
+    assert "BTCQL_LUIGID_PORT" in said
+
+
+def test_serve_alone_answers_and_stops(plain_btcql: Command, tmp_path: Path) -> None:
+    plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", daily_rows(30)))
+    with plain_btcql.start("serve") as process:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                answer = ask(plain_btcql, "{ market { movement(range: { last: ALL }) { close } } }")
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    assert answer["data"]["market"]["movement"]["close"] == float(daily_rows(30)[-1].split(",")[4])
