@@ -21,8 +21,14 @@ class Account:
     owner: tuple[int, int] | None = None
 
     def give(self, folder: Path) -> None:
-        """Make `folder` the account's own, closed to all others."""
+        """Make `folder` the account's own, closed to all others; SettingError if it is somebody else's."""
+        uid = self.owner[0] if self.owner else os.geteuid()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid not in {uid, os.geteuid()}:
+            raise SettingError(
+                f"{str(folder)!r} belongs to another user, or points elsewhere: run btcql as that user, "
+                "or set BTCQL_HOME to a folder of your own"
+            )
         if self.owner is not None:
             os.chown(folder, *self.owner)
         folder.chmod(0o700)

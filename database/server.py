@@ -100,7 +100,8 @@ class EmbeddedServer:
         if len(os.fsencode(inside)) < _SOCKET_PATH_LIMIT - len("/.s.PGSQL.5432"):
             return inside
         name = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"btcql-{os.geteuid()}-{name}"
+        # Not the environment's TMPDIR: every btcql of this home must find it.
+        return Path("/tmp") / f"btcql-{os.geteuid()}-{name}"  # noqa: S108 - its owner is checked
 
     def _answers(self) -> bool:
         try:
@@ -195,6 +196,8 @@ class EmbeddedServer:
         installation = self._choose_installation()
         account = server_account(installation.bin, self.folder)
         self._run(account, installation.bin / "pg_ctl", "stop", "-D", self.data, "-s", "-m", "fast", "-w")
+        if self._sockets.parent != self.folder:
+            self._sockets.rmdir()
 
     def _run(self, account: Account, *command: str | Path) -> None:
         # Output goes to a file: the server would hold a pipe open for as long as it runs.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import luigi
@@ -14,7 +14,7 @@ from luigi.rpc import RemoteScheduler, RPCError
 from luigi.worker import Worker
 
 from btcql.errors import BtcqlError, PipelineError
-from etl.tasks import LOADED, NOTICE, PipelineTask
+from etl.tasks import LOADED, NOTICE, PipelineTask, session
 
 Observe = Callable[[str, PipelineTask, Any], None]
 
@@ -36,7 +36,10 @@ def run(task: PipelineTask, scheduler_url: str, observe: Observe) -> None:
     # What failed is raised below, once; Luigi's own log would say it a second time, with its traceback.
     logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    with _listening(observe, lambda failed, error: failures.append((failed, error))):
+    with (
+        closing(session(task.database_url)),
+        _listening(observe, lambda failed, error: failures.append((failed, error))),
+    ):
         while True:
             _work(task, scheduler_url)
             if failures:
@@ -56,6 +59,8 @@ def _work(task: PipelineTask, scheduler_url: str) -> None:
         with Worker(
             scheduler=scheduler,
             check_complete_on_run=True,
+            # Looked at when the tasks were added; once more before each run is a walk of the lake per month.
+            check_unfulfilled_deps=False,
             send_failure_email=False,
             wait_interval=0.2,
             wait_jitter=0.2,
@@ -63,7 +68,9 @@ def _work(task: PipelineTask, scheduler_url: str) -> None:
             worker.add(task)
             worker.run()
     except RPCError as error:
-        raise PipelineError(f"luigid at {scheduler_url} does not answer: {error}") from error
+        raise PipelineError(
+            f"luigid at {scheduler_url} does not answer: {error.sub_exception or error}"
+        ) from error
     finally:
         scheduler.close()
 

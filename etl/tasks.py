@@ -6,7 +6,9 @@ with the hash of the lake's input. A killed run therefore leaves nothing half-do
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import luigi
 from luigi.parameter import ParameterVisibility
 
 from btcql.records import SYNTHETIC, Timeframe
-from database.connection import connected
+from database.connection import Connection, Session
 from database.writers import (
     aggregates_are_fresh,
     load_month,
@@ -33,6 +35,12 @@ from lake.schema import by_month
 from lake.store import Lake
 
 
+@cache
+def session(database_url: str) -> Session:
+    """Return the session that this process's tasks share; `etl.run.run` closes it."""
+    return Session(database_url)
+
+
 class PipelineTask(luigi.Task):
     """What every task knows and no scheduler is told: where the data are (addresses may hold passwords)."""
 
@@ -44,6 +52,10 @@ class PipelineTask(luigi.Task):
     def lake(self) -> Lake:
         """The raw lake."""
         return Lake(self.lake_root)
+
+    def connected(self) -> AbstractContextManager[Connection]:
+        """The run's connection to the database, in autocommit."""
+        return session(self.database_url).connected()
 
     def say(self, message: str) -> None:
         """Show `message` beside the task in luigid's visualiser."""
@@ -209,13 +221,13 @@ class RemoveSample(PipelineTask):
             return True
         if SYNTHETIC in sources:
             return False
-        with connected(self.database_url) as connection:
+        with self.connected() as connection:
             return SYNTHETIC not in read_sources(connection, self.symbol)
 
     def run(self) -> None:
         """Remove from the database, then from the lake, of which the database is the image."""
         removed = 0
-        with connected(self.database_url, autocommit=True) as connection:
+        with self.connected() as connection:
             if SYNTHETIC in read_sources(connection, self.symbol):
                 removed = remove_market(connection, self.symbol)
         self.lake.remove(self.symbol, SYNTHETIC)
@@ -233,13 +245,13 @@ class LoadMonth(MonthTask):
 
     def complete(self) -> bool:
         """Whether the month was loaded from this very input."""
-        with connected(self.database_url) as connection:
+        with self.connected() as connection:
             return bool(read_markers(connection, self.symbol).get(self.month) == self.input_sha256)
 
     def run(self) -> None:
         """Load, then let go of the prepared file."""
         month = read_prepared(self.prepared_path, self.symbol, self.month)
-        with connected(self.database_url, autocommit=True) as connection:
+        with self.connected() as connection:
             result = load_month(connection, month)
         self.prepared_path.unlink()
         self.say(f"{result.written:,} rows written, {result.removed:,} removed")
@@ -261,12 +273,12 @@ class RefreshAggregates(PipelineTask):
     def complete(self) -> bool:
         """Whether every month is loaded from the lake's input, and no load waits for its aggregates."""
         wanted = month_inputs(self.lake, self.symbol)
-        with connected(self.database_url) as connection:
+        with self.connected() as connection:
             return read_markers(connection, self.symbol) == wanted and aggregates_are_fresh(connection)
 
     def run(self) -> None:
         """Refresh exactly the days that the loads touched."""
-        with connected(self.database_url, autocommit=True) as connection:
+        with self.connected() as connection:
             days = refresh_aggregates(connection)
         self.say(f"{days:,} days refreshed")
 

@@ -8,7 +8,6 @@ import luigi
 
 from btcql.errors import ForecastError
 from btcql.vintages import DailyColumns
-from database.connection import connected
 from database.forecasts import find_vintage, read_daily_bars, write_vintage
 from etl.tasks import NOTICE, PipelineTask, RefreshAggregates
 from ml import model, vintage
@@ -37,7 +36,7 @@ class IssueForecast(PipelineTask):
             used = vintage.usable_bars(bars, based_on)
         except ForecastError:
             return not self.demanded
-        with connected(self.database_url) as connection:
+        with self.connected() as connection:
             return find_vintage(
                 connection, self.symbol, based_on, used.data_hash(), model.NAME, model.VERSION
             )
@@ -53,14 +52,14 @@ class IssueForecast(PipelineTask):
             self.say(f"no forecast: {error}")
             self.trigger_event(NOTICE, self, (f"no forecast: {error}",))
             return
-        with connected(self.database_url, autocommit=True) as connection:
+        with self.connected() as connection:
             write_vintage(connection, self.symbol, issued, datetime.now(UTC))
         nearest = issued.points[0]
         median = nearest.prices[len(nearest.prices) // 2]
         self.say(f"based on {based_on}: {nearest.day} at {median:,.2f}")
 
     def _bars(self) -> tuple[DailyBars, date]:
-        with connected(self.database_url) as connection:
+        with self.connected() as connection:
             columns: DailyColumns = read_daily_bars(connection, self.symbol, self.as_of, datetime.now(UTC))
         if not columns.day:
             raise ForecastError(f"{self.symbol} has no closed day up to {self.as_of}")

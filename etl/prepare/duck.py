@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 import duckdb
 import pyarrow as pa
@@ -12,13 +13,24 @@ _MOST_THREADS = 2  # a month is small: more threads cost more than they bring
 
 def run_sql(query: str, **tables: pa.Table) -> pa.Table:
     """Run one query over the named tables and return its rows, in its order."""
+    connection = _engine(os.getpid())
+    for name, table in tables.items():
+        connection.register(name, table)
+    try:
+        return connection.sql(query).to_arrow_table()
+    finally:
+        for name in tables:
+            connection.unregister(name)
+
+
+@cache
+def _engine(process: int) -> duckdb.DuckDBPyConnection:  # noqa: ARG001 - a forked process needs its own threads
+    """Return this process's engine: to start one takes longer than to prepare a small month."""
     options: dict[str, str | bool | int | float | list[str]] = {
         "threads": min(_MOST_THREADS, os.cpu_count() or 1),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
-    with duckdb.connect(":memory:", config=options) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        for name, table in tables.items():
-            connection.register(name, table)
-        return connection.sql(query).to_arrow_table()
+    connection = duckdb.connect(":memory:", config=options)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
