@@ -37,11 +37,13 @@ from database.capabilities import read_capabilities
 from database.connection import Connection, connected
 from database.migrate import migrate
 from database.server import DATABASE, opened
+from etl.landing import LandFile
 from etl.luigid import Luigid
 from etl.prepare.month import month_inputs
 from etl.run import run
 from etl.sources.plain import read_bars
-from etl.tasks import LandFile, PipelineTask, RefreshAggregates
+from etl.task import PipelineTask, places
+from etl.tasks import RefreshAggregates
 from lake.original import file_sha256
 from lake.store import Lake
 
@@ -123,15 +125,11 @@ class Bench:
 
     def import_file(self, archive: Archive) -> tuple[float, StageClock]:
         """Import as `btcql import` does, up to the refreshed daily bars: the same tasks in the same order."""
-        places = {
-            "lake_root": self.settings.lake,
-            "database_url": self.url,
-            "work_path": str(self.settings.home / "work"),
-        }
+        where = places(self.settings.lake, self.url, str(self.settings.home / "work"))
         clock = StageClock()
         started = time.perf_counter()
         land = LandFile(
-            **places,
+            **where,
             name=archive.path.name,
             sha256=file_sha256(archive.path),
             symbol=DEFAULT_SYMBOL,
@@ -139,8 +137,8 @@ class Bench:
             timeframe=Timeframe.MINUTE.value,
             path=str(archive.path.absolute()),
         )
-        run(land, self.luigid.url, clock)
-        run(RefreshAggregates(**places, symbol=DEFAULT_SYMBOL), self.luigid.url, clock)
+        run(land, self.luigid, clock)
+        run(RefreshAggregates(**where, symbol=DEFAULT_SYMBOL), self.luigid, clock)
         return time.perf_counter() - started, clock
 
     def copy_plainly(self, archive: Archive) -> float:

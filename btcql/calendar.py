@@ -21,6 +21,7 @@ Ints: TypeAlias = NDArray[np.int64]
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+SETTLING = 35 * MINUTE  # from a day's end until its bars are taken as final
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MONDAY = 4 * DAY  # 1970-01-01 was a Thursday

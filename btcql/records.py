@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -88,39 +86,3 @@ def utc(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ValueError(f"{instant.isoformat()} has no time zone: append Z for UTC")
     return instant.astimezone(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Candle:
-    """One raw bar: stamped at its open, prices in the quote currency, volume in the base currency."""
-
-    ts: datetime
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ts", utc(self.ts))
-        prices = (self.open, self.high, self.low, self.close)
-        if not all(math.isfinite(p) and p > 0 for p in prices):
-            raise ValueError(f"prices {prices} are not all finite and above zero")
-        if not (math.isfinite(self.volume) and self.volume >= 0):
-            raise ValueError(f"volume {self.volume} is not finite and at least zero")
-        if not self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high:
-            raise ValueError(
-                f"open {self.open}, high {self.high}, low {self.low}, close {self.close} disagree"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """A half-open stretch of time, [start, end), in UTC."""
-
-    start: datetime
-    end: datetime
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "start", utc(self.start))
-        object.__setattr__(self, "end", utc(self.end))

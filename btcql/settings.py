@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -65,7 +66,8 @@ class Settings:
             )
         if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
             raise SettingError(
-                f"BTCQL_DATABASE_URL={self.database_url!r} is not an address: give postgresql://user@host/name"
+                f"BTCQL_DATABASE_URL={without_password(self.database_url)!r} is not an address: "
+                "give postgresql://user@host/name"
             )
 
     @property
@@ -90,4 +92,18 @@ class Settings:
 
     def described(self) -> list[tuple[str, str, str]]:
         """Each setting as (variable, value in force, meaning)."""
-        return [(f.metadata["variable"], getattr(self, f.name), f.metadata["meaning"]) for f in fields(self)]
+        return [
+            (f.metadata["variable"], without_password(getattr(self, f.name)), f.metadata["meaning"])
+            for f in fields(self)
+        ]
+
+
+def without_password(url: str) -> str:
+    """Return an address as it may be shown, well-formed or not: no part of a password in it."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    # To the last @, for a password may hold one that is not encoded.
+    user, at, place = rest.rpartition("@")
+    shown = f"{user.split(':', 1)[0]}:***@{place}" if at and ":" in user else rest
+    return f"{scheme}://" + re.sub(r"(password=)[^&]*", r"\1***", shown)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from btcql.errors import DatabaseError, DatabaseUnavailableError
 
@@ -53,8 +54,9 @@ class Session:
 
 
 def _connect(url: str, *, autocommit: bool) -> Connection:
+    options = f"{conninfo_to_dict(url).get('options', '')} -c timezone=UTC"
     return psycopg.connect(
-        url, autocommit=autocommit, application_name="btcql", options="-c timezone=UTC", connect_timeout=10
+        url, autocommit=autocommit, application_name="btcql", options=options, connect_timeout=10
     )
 
 

@@ -6,12 +6,13 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from psycopg.types.json import Jsonb
 
+from btcql.calendar import SETTLING
 from btcql.records import utc
 from btcql.vintages import DailyColumns, Vintage, is_retrospective
 from database.connection import Connection
 from database.queries import query
 
-SETTLING = timedelta(minutes=35)  # from a day's end until its bars are taken as final
+_SETTLING = timedelta(microseconds=SETTLING)
 
 
 def read_daily_bars(connection: Connection, symbol: str, through: date, now: datetime) -> DailyColumns:
@@ -22,7 +23,7 @@ def read_daily_bars(connection: Connection, symbol: str, through: date, now: dat
     ends_at = datetime.combine(through, time(), tzinfo=UTC) + timedelta(days=1)
     rows = connection.execute(
         query("read_daily_bars"),
-        {"symbol": symbol, "ends_at": ends_at, "settled_at": utc(now) - SETTLING},
+        {"symbol": symbol, "ends_at": ends_at, "settled_at": utc(now) - _SETTLING},
     ).fetchall()
     return DailyColumns(*([row[column] for row in rows] for column in range(len(DailyColumns._fields))))
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 import psycopg
 
 from btcql.errors import MigrationError
+from database.capabilities import read_capabilities
 from database.connection import Connection, connected
 from database.queries import query
 
@@ -51,11 +52,13 @@ def migrate(url: str, to: int | None = None) -> list[str]:
     """Apply what is pending, up to number `to`, and return the names applied.
 
     A file runs in one transaction with its record, so that a killed run is finished by the next; only one
-    runs at a time. A `-- no-transaction` file holds a single statement. Raises MigrationError if an applied
-    file has changed since, if the database is newer than this btcql, or if a file fails.
+    runs at a time. A `-- no-transaction` file holds a single statement that may be repeated. Raises
+    MigrationError if an applied file has changed since, if the database is newer than this btcql, or if a
+    file fails.
     """
     migrations = find_migrations()
     with connected(url, autocommit=True) as connection:
+        read_capabilities(connection)
         connection.execute(query("lock_migrations"))
         connection.execute(query("create_migration_table"))
         connection.execute(query("create_timescaledb"))

@@ -16,14 +16,15 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
-import psycopg.conninfo
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
-from btcql.errors import DatabaseError, DatabaseUnavailableError
+from btcql.errors import DatabaseError, DatabaseUnavailableError, SettingError
 from btcql.lease import alone, leased
-from btcql.settings import Settings
+from btcql.settings import Settings, without_password
 from database.account import Account, server_account
 from database.binaries import Installation, find_installations
+from database.connection import connected
 
 DATABASE = "btcql"
 _SOCKET_PATH_LIMIT = 100  # the kernel's is 107 bytes, with the name of the socket in it
@@ -55,6 +56,11 @@ class EmbeddedServer:
         self._origin = self.folder / "origin.json"
 
     @property
+    def exists(self) -> bool:
+        """Whether a database was made in this home."""
+        return (self.data / "PG_VERSION").exists()
+
+    @property
     def url(self) -> str:
         """The address of the server's database."""
         return f"postgresql://{DATABASE}@/{DATABASE}?host={quote(str(self._sockets), safe='')}"
@@ -66,8 +72,8 @@ class EmbeddedServer:
         Raises SettingError if the home cannot be written, DatabaseError if the server does not start.
         """
         with leased(self.folder) as lease:
-            self.ensure_started()
             try:
+                self.ensure_started()
                 yield self.url
             finally:
                 if not self._keep.exists() and lease.is_last():
@@ -116,7 +122,7 @@ class EmbeddedServer:
         account.give(self.folder)
         account.give(self._sockets)
         self._forget_stale_locks()
-        if not (self.data / "PG_VERSION").exists():
+        if not self.exists:
             self._initialise(installation, account)
         parameters = dict(_PARAMETERS)
         if installation.timescaledb:
@@ -156,13 +162,14 @@ class EmbeddedServer:
             *(installation.bin / "initdb", "-D", fresh, "-U", DATABASE, "--auth=trust"),
             *("--encoding=UTF8", "--locale=C", "--no-instructions"),
         )
-        self._origin.write_text(
-            json.dumps({"major": installation.major, "timescaledb": installation.timescaledb})
-        )
+        origin = json.dumps({"major": installation.major, "timescaledb": installation.timescaledb})
+        written = self._origin.with_suffix(".new")
+        written.write_text(origin)
+        written.rename(self._origin)
         fresh.rename(self.data)
 
     def _create_database(self) -> None:
-        with psycopg.connect(self.url, dbname="postgres", autocommit=True) as connection:
+        with connected(make_conninfo(self.url, dbname="postgres"), autocommit=True) as connection:
             if not connection.execute(
                 "SELECT true FROM pg_database WHERE datname = %s", [DATABASE]
             ).fetchone():
@@ -202,20 +209,25 @@ class EmbeddedServer:
     def _run(self, account: Account, *command: str | Path) -> None:
         # Output goes to a file: the server would hold a pipe open for as long as it runs.
         with tempfile.TemporaryFile() as output:
-            ended = subprocess.run(
+            process = subprocess.Popen(
                 [*account.prefix, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                check=False,
+                start_new_session=True,
             )
+            try:
+                process.wait()
+            except BaseException:
+                # Ctrl-C now: a server that is half started cannot be stopped yet.
+                process.wait()
+                raise
             output.seek(0)
             said = output.read().decode(errors="replace").strip()
-        if ended.returncode:
-            program = Path(command[0]).name
+        if process.returncode:
             raise DatabaseError(
-                f"PostgreSQL's {program} failed: {said or ended.returncode} (log: {self.log})"
+                f"PostgreSQL's {Path(command[0]).name} failed: {said or process.returncode} (log: {self.log})"
             )
 
 
@@ -226,21 +238,16 @@ def opened(settings: Settings) -> Iterator[str]:
         with EmbeddedServer(settings).running() as url:
             yield url
         return
+    shown = without_password(settings.database_url)
     try:
         with psycopg.connect(settings.database_url, connect_timeout=5):
             pass
+    except psycopg.ProgrammingError:
+        # Its text would quote from the address, which may hold a password.
+        raise SettingError(f"BTCQL_DATABASE_URL={shown!r} is not an address of PostgreSQL") from None
     except psycopg.Error as error:
         raise DatabaseUnavailableError(
-            f"the database at {without_password(settings.database_url)} does not answer "
-            f"({str(error).strip().splitlines()[-1]}): check BTCQL_DATABASE_URL"
+            f"the database at {shown} does not answer ({str(error).strip().splitlines()[-1]}): "
+            "check BTCQL_DATABASE_URL"
         ) from error
     yield settings.database_url
-
-
-def without_password(url: str) -> str:
-    """Return the address as it may be shown: its password replaced."""
-    parts = psycopg.conninfo.conninfo_to_dict(url)
-    password = parts.get("password")
-    return (
-        url.replace(quote(str(password), safe=""), "***").replace(str(password), "***") if password else url
-    )

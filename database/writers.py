@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from btcql.errors import DatabaseError
+from btcql.records import SYNTHETIC
 from database.capabilities import read_capabilities
 from database.connection import Connection
 from database.queries import query
@@ -52,13 +54,19 @@ def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
     """Make the market's month equal to `load`, in one transaction of `connection`.
 
     The same input again changes nothing; unchanged rows are not touched; two loads of one month wait for
-    each other. Raises DatabaseError through `connected` if the bars break the table's checks.
+    each other. Raises DatabaseError for made-up bars beside real ones, and through `connected` for bars that
+    break the table's checks.
     """
     with connection.transaction():
         connection.execute(query("lock_month"), [load.symbol, load.month])
         marker = connection.execute(query("read_marker"), [load.symbol, load.month]).fetchone()
         if marker == (load.input_sha256,):
             return LoadResult(0, 0)
+        made_up = SYNTHETIC in load.sources
+        if connection.execute(query("find_other_kind"), [load.symbol, made_up]).fetchone():
+            raise DatabaseError(
+                f"{load.symbol} {load.month:%Y-%m}: this load would mix made-up bars with real ones"
+            )
         starts, ends = _month_bounds(load.month)
         if connection.execute(query("find_bar"), [load.symbol, starts, ends]).fetchone():
             result, days = _replace_bars(connection, load)

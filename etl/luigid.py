@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from importlib.resources import as_file, files
-from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import psutil
@@ -48,8 +49,8 @@ class Luigid:
         Raises SettingError if its port is taken by another program.
         """
         with leased(self.folder) as lease:
-            self.ensure_started()
             try:
+                self.ensure_started()
                 yield self.url
             finally:
                 if lease.is_last():
@@ -61,16 +62,32 @@ class Luigid:
             if not self._answers():
                 self._start()
 
-    def _answers(self) -> bool:
+    def listens(self) -> bool:
+        """Whether anything takes connections at the address."""
+        address = self._settings.luigid_host, self._settings.luigid_port
         try:
-            with urlopen(f"{self.url}/api/task_list?data=%7B%22limit%22%3A1%7D", timeout=5) as answer:  # noqa: S310 - http by construction
-                return "response" in json.load(answer)
-        except (HTTPError, ValueError) as error:
-            raise SettingError(
-                f"{self.url} answers, but is not luigid: set BTCQL_LUIGID_PORT to a free port"
-            ) from error
-        except URLError:
+            with socket.create_connection(address, timeout=5):
+                return True
+        except ConnectionRefusedError:
             return False
+        except OSError as error:
+            raise SettingError(
+                f"{self.url} cannot be reached ({error}): check BTCQL_LUIGID_HOST and BTCQL_LUIGID_PORT"
+            ) from error
+
+    def _answers(self) -> bool:
+        if not self.listens():
+            return False
+        try:
+            with urlopen(f"{self.url}/api/task_list?data=%7B%22limit%22%3A1%7D", timeout=10) as answer:  # noqa: S310 - http by construction
+                if "response" in json.load(answer):
+                    return True
+        except (OSError, HTTPException, ValueError) as error:
+            raise self._not_luigid() from error
+        raise self._not_luigid()
+
+    def _not_luigid(self) -> SettingError:
+        return SettingError(f"{self.url} answers, but is not luigid: set BTCQL_LUIGID_PORT to a free port")
 
     def _start(self) -> None:
         command = [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()"]
@@ -86,12 +103,21 @@ class Luigid:
                 start_new_session=True,
                 env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
             )
-            self._pid.write_text(f"{process.pid} {psutil.Process(process.pid).create_time()}")
-            deadline = time.monotonic() + _START_SECONDS
-            while not self._answers():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise PipelineError(f"luigid did not start at {self.url}: see {self.log}")
-                time.sleep(0.05)
+            try:
+                self._pid.write_text(f"{process.pid} {psutil.Process(process.pid).create_time()}")
+                self._await(process)
+            except BaseException:
+                process.kill()
+                process.wait()
+                self._pid.unlink(missing_ok=True)
+                raise
+
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise PipelineError(f"luigid did not start at {self.url}: see {self.log}")
+            time.sleep(0.05)
 
     def _stop(self) -> None:
         if not self._pid.exists():

@@ -14,7 +14,8 @@ from luigi.rpc import RemoteScheduler, RPCError
 from luigi.worker import Worker
 
 from btcql.errors import BtcqlError, PipelineError
-from etl.tasks import LOADED, NOTICE, PipelineTask, session
+from etl.luigid import Luigid
+from etl.task import LOADED, NOTICE, PipelineTask, session
 
 Observe = Callable[[str, PipelineTask, Any], None]
 
@@ -24,28 +25,35 @@ _OBSERVED = (luigi.Event.START, luigi.Event.SUCCESS, NOTICE, LOADED)
 _FAILURES = (luigi.Event.FAILURE, luigi.Event.BROKEN_TASK)
 
 
-def run(task: PipelineTask, scheduler_url: str, observe: Observe) -> None:
+def run(task: PipelineTask, luigid: Luigid, observe: Observe) -> None:
     """Run `task` and what it requires; return only when it is complete.
 
     `observe` is told of each event with its task and, for notices and loads, what they say. A task that
-    another run is working on is waited for. Raises btcql's own error that stopped a task,
-    PipelineError for any other, and if luigid does not answer.
+    another run is working on is waited for; a luigid that has gone is started again. Raises btcql's own
+    error that stopped a task, PipelineError for any other.
     """
     failures: list[tuple[PipelineTask, BaseException]] = []
     configuration.get_config().set("core", "rpc-retry-wait", "1")
     # What failed is raised below, once; Luigi's own log would say it a second time, with its traceback.
     logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    started: list[PipelineTask] = []
+
+    def watch(event: str, seen: PipelineTask, said: object) -> None:
+        if event == luigi.Event.START:
+            started.append(seen)
+        observe(event, seen, said)
+
     with (
         closing(session(task.database_url)),
-        _listening(observe, lambda failed, error: failures.append((failed, error))),
+        _listening(watch, lambda failed, error: failures.append((failed, error))),
     ):
-        while True:
-            _work(task, scheduler_url)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not _work(task, luigid):
             if failures:
                 raise _first_cause(failures)
-            if task.complete():
-                return
+            if started:
+                deadline = time.monotonic() + _PATIENCE_SECONDS
+                started.clear()
             if time.monotonic() > deadline:
                 raise PipelineError(
                     f"{task.task_family} is still being worked on by another run: try again later"
@@ -53,8 +61,9 @@ def run(task: PipelineTask, scheduler_url: str, observe: Observe) -> None:
             time.sleep(1)
 
 
-def _work(task: PipelineTask, scheduler_url: str) -> None:
-    scheduler = RemoteScheduler(scheduler_url)
+def _work(task: PipelineTask, luigid: Luigid) -> bool:
+    """Do what luigid gives to this run, and return whether the task is complete."""
+    scheduler = RemoteScheduler(luigid.url)
     try:
         with Worker(
             scheduler=scheduler,
@@ -65,12 +74,11 @@ def _work(task: PipelineTask, scheduler_url: str) -> None:
             wait_interval=0.2,
             wait_jitter=0.2,
         ) as worker:
-            worker.add(task)
-            worker.run()
-    except RPCError as error:
-        raise PipelineError(
-            f"luigid at {scheduler_url} does not answer: {error.sub_exception or error}"
-        ) from error
+            return bool(worker.add(task) and worker.run() and task.complete())
+    except RPCError:
+        # It was another home's, and stopped with it, or was killed: the tasks' own markers know what is done.
+        luigid.ensure_started()
+        return False
     finally:
         scheduler.close()
 

@@ -13,7 +13,6 @@ from graphql_api.scalars import format_datetime
 
 MAX_POINTS = 10_000
 # A day's bar counts as complete when the exchange has had this long to finish it.
-_SETTLING = 35 * calendar.MINUTE
 _DAYS_OR_MORE = (Interval.DAY, Interval.WEEK, Interval.MONTH)
 
 
@@ -45,7 +44,7 @@ def complete_stop(facts: MarketFacts, interval: Interval, now: int) -> int:
     """Return the number of the first bar that is not complete: not loaded, or a day not yet settled."""
     end = facts.through
     if interval in _DAYS_OR_MORE:
-        end = min(end, now - _SETTLING)
+        end = min(end, now - calendar.SETTLING)
     return calendar.number(end, interval)
 
 

@@ -9,7 +9,8 @@ import luigi
 from btcql.errors import ForecastError
 from btcql.vintages import DailyColumns
 from database.forecasts import find_vintage, read_daily_bars, write_vintage
-from etl.tasks import NOTICE, PipelineTask, RefreshAggregates
+from etl.task import NOTICE, PipelineTask
+from etl.tasks import RefreshAggregates
 from ml import model, vintage
 from ml.frame import DailyBars
 

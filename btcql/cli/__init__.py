@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -13,6 +14,8 @@ from btcql import __version__
 from btcql.errors import BtcqlError
 
 _COMMANDS = ("up", "data", "serve", "database", "lake", "doctor")
+# Ctrl-C, a service manager, a closed terminal
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OLDEST, _NEWEST = (3, 11), (3, 13)
 
 app = typer.Typer(
@@ -47,20 +50,18 @@ def main() -> None:
         sys.exit(f"btcql: Python {sys.version.split()[0]} does not do: install one from 3.11 to 3.13")
     for name in _COMMANDS:
         import_module(f"btcql.cli.{name}")
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         signal.signal(number, _interrupt)
     try:
         app()
     except BtcqlError as error:
         typer.echo(f"btcql: {error}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("btcql: stopped before it was done", err=True)
-        sys.exit(130)
 
 
 def _interrupt(*_: object) -> None:
     # Once is enough: a second Ctrl-C must not cut short the stopping of what was started.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
+    os.write(sys.stderr.fileno(), b"btcql: stopping\n")
     raise KeyboardInterrupt

@@ -49,10 +49,14 @@ def migrate(
 def status() -> None:
     """Show the server, its edition, the migrations and the markets."""
     from database.connection import connected
-    from database.server import opened
+    from database.server import EmbeddedServer, opened
     from database.status import read_status
 
-    with opened(Settings.read()) as url, connected(url) as connection:
+    settings = Settings.read()
+    if not settings.database_url and not EmbeddedServer(settings).exists:
+        typer.echo(f"no database yet in {settings.home}: btcql up, or btcql import, makes it")
+        return
+    with opened(settings) as url, connected(url) as connection:
         for name, value in read_status(connection):
             typer.echo(f"{name:<20} {value}")
 

@@ -16,18 +16,20 @@ def doctor() -> None:
     """Show the settings in force, the database servers found, and whether the database answers."""
     from database.binaries import find_installations
     from database.connection import connected
-    from database.server import opened, without_password
+    from database.server import EmbeddedServer, opened
     from database.status import read_status
 
     settings = Settings.read()
     typer.echo(f"btcql {__version__} on Python {platform.python_version()}, {platform.platform()}\n")
     for variable, value, meaning in settings.described():
-        shown = without_password(value) if variable == "BTCQL_DATABASE_URL" and value else value
-        typer.echo(f"{variable:<26} {shown!r:<24} {meaning}")
+        typer.echo(f"{variable:<26} {value!r:<24} {meaning}")
     typer.echo("\nPostgreSQL found, the first is used for a new database:")
     for found in find_installations(settings.pg_bin):
         typer.echo(f"  {found.major} {'with' if found.timescaledb else 'without'} TimescaleDB: {found.bin}")
     typer.echo("")
+    if not settings.database_url and not EmbeddedServer(settings).exists:
+        typer.echo(f"no database yet in {settings.home}: btcql up, or btcql import, makes it")
+        return
     with opened(settings) as url, connected(url) as connection:
         for name, value in read_status(connection):
             typer.echo(f"{name:<20} {value}")

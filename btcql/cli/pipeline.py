@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from btcql.settings import Settings
 from database.connection import connected
 from database.migrate import migrate
 from database.server import opened
+from database.turn import my_turn
 from database.writers import read_markers
+from etl.landing import LandFile, LandSample
 from etl.luigid import Luigid
 from etl.prepare.month import month_inputs
 from etl.run import run
-from etl.tasks import LandFile, LandSample, PipelineTask
+from etl.task import places
 from lake.original import file_sha256
 from lake.store import Lake
 from ml.tasks import IssueForecast
@@ -63,15 +66,17 @@ class Pipeline:
             timeframe=archive.timeframe.value if archive.timeframe else "",
             path=str(archive.file.absolute()),
         )
-        with stages() as seen:
-            run(task, self.luigid.url, seen)
+        with self._turn(), stages() as seen:
+            run(task, self.luigid, seen)
             self._bring_up_to_date(archive.symbol, seen)
         return seen
 
     def make_sample(self, symbol: str) -> Stages:
         """Land the made-up market up to today, then bring it up to date."""
-        with stages() as seen:
-            run(LandSample(**self._places(), symbol=symbol, through=_today()), self.luigid.url, seen)
+        with self._turn(), stages() as seen:
+            # While this run waited for its turn, real bars may have come.
+            if {partition.source for partition in self.lake.walk(symbol)} <= {SYNTHETIC}:
+                run(LandSample(**self._places(), symbol=symbol, through=_today()), self.luigid, seen)
             self._bring_up_to_date(symbol, seen)
         return seen
 
@@ -84,13 +89,13 @@ class Pipeline:
             )
         if sources == {SYNTHETIC}:
             return self.make_sample(symbol)
-        with stages() as seen:
+        with self._turn(), stages() as seen:
             self._bring_up_to_date(symbol, seen)
         return seen
 
     def forecast(self, symbol: str, as_of: date) -> Stages:
         """Issue the market's forecast as of a day; raises ForecastError where none can be made."""
-        with stages() as seen:
+        with self._turn(), stages() as seen:
             self._bring_up_to_date(symbol, seen, as_of=as_of, demanded=True)
         return seen
 
@@ -109,7 +114,7 @@ class Pipeline:
         task = IssueForecast(
             **self._places(), symbol=symbol, as_of=as_of or _today() - timedelta(days=1), demanded=demanded
         )
-        run(task, self.luigid.url, seen)
+        run(task, self.luigid, seen)
 
     def _waiting_months(self, symbol: str) -> int:
         with connected(self.database_url) as connection:
@@ -117,12 +122,24 @@ class Pipeline:
         wanted = month_inputs(self.lake, symbol)
         return sum(loaded.get(month) != sha256 for month, sha256 in wanted.items())
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the pipeline; what killed runs left half-written is nobody's then, and goes."""
+
+        def wait() -> None:
+            console.print("waiting for another btcql to end its run on this database")
+
+        with my_turn(self.database_url, wait):
+            shutil.rmtree(self._work, ignore_errors=True)
+            self.lake.sweep()
+            yield
+
+    @property
+    def _work(self) -> Path:
+        return self.settings.home / "work"
+
     def _places(self) -> dict[str, str]:
-        return {
-            "lake_root": self.settings.lake,
-            "database_url": self.database_url,
-            "work_path": str(self.settings.home / "work"),
-        }
+        return places(self.settings.lake, self.database_url, str(self._work))
 
 
 @contextmanager
@@ -149,6 +166,3 @@ def describe(seen: Stages) -> str:
 
 def _today() -> date:
     return datetime.now(UTC).date()
-
-
-__all__ = ["Archive", "Pipeline", "PipelineTask", "describe", "migrated", "pipeline"]

@@ -6,10 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import typer
@@ -47,10 +47,8 @@ def up(
         address = _address(settings)
         console.print(f"API and playground  {address}/graphql\nPage                {address}/")
         console.print(f"Pipeline (luigid)   {running.luigid.visualiser_url}\nCtrl-C stops everything.")
-        try:
+        with suppress(KeyboardInterrupt):  # what a person ends `up` with
             _watch(running, api)
-        except KeyboardInterrupt:
-            console.print("stopping")
 
 
 def _fill(running: Pipeline, archive: Archive | None, symbol: str) -> None:
@@ -92,7 +90,7 @@ def _await_health(settings: Settings, process: subprocess.Popen[bytes]) -> None:
         try:
             with urlopen(f"{_address(settings)}/healthz", timeout=5):  # noqa: S310 - http by construction
                 return
-        except URLError:
+        except (OSError, HTTPException):
             time.sleep(0.1)
     raise BtcqlError(f"the API did not start at {_address(settings)}")
 
@@ -112,5 +110,6 @@ def _watch(running: Pipeline, api: subprocess.Popen[bytes]) -> None:
         time.sleep(_WATCH_SECONDS)
         if server:
             server.ensure_started()
-        running.luigid.ensure_started()
+        if not running.luigid.listens():
+            running.luigid.ensure_started()
     raise BtcqlError(f"the API ended by itself with exit code {api.returncode}")

@@ -1,3 +1,11 @@
+-- name: try_turn
+-- Of the session: whoever holds it runs the pipeline.
+SELECT pg_try_advisory_lock(hashtextextended('btcql.pipeline', 0));
+
+-- name: take_turn
+-- As try_turn, when the other run has ended.
+SELECT pg_advisory_lock(hashtextextended('btcql.pipeline', 0));
+
 -- name: lock_month
 -- Two loads of one month take turns; the second finds the first one's marker.
 SELECT pg_advisory_xact_lock(hashtextextended('btcql.load ' || %s::text || ' ' || %s::text, 0));
@@ -13,6 +21,10 @@ SELECT month, input_sha256 FROM load WHERE symbol = %s ORDER BY month;
 -- name: read_sources
 -- Made-up ones among them are to go before real ones come.
 SELECT DISTINCT unnest(sources) FROM load WHERE symbol = %s;
+
+-- name: find_other_kind
+-- Whether the market has bars of the other kind, made-up or real, than the ones about to come.
+SELECT true FROM load WHERE symbol = %s AND ('synthetic' = ANY (sources)) <> %s LIMIT 1;
 
 -- name: find_bar
 -- Whether the month has bars already: an empty one is copied into directly.

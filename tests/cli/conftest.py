@@ -6,7 +6,9 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from btcql.errors import DatabaseError
 from btcql.settings import Settings
 from database.connection import connected
 from database.server import opened
@@ -61,6 +64,15 @@ class Command:
         assert len(lines) == 1, ended.stderr
         assert lines[0].startswith("btcql: ")
         return lines[0]
+
+    def wait_for(self, query: str, process: subprocess.Popen[str]) -> None:
+        """Wait until the running process's database answers `query` with true."""
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            with suppress(DatabaseError):  # there is no server yet, or no schema
+                if self.rows(query) == [(True,)]:
+                    return
+        raise AssertionError(f"it never came to: {query}")
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with opened(self.settings) as url, connected(url) as connection:

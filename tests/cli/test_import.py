@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, command_in
 from tests.cli.files import daily_rows, write_csv
 
 DAYS = 500
@@ -117,15 +115,14 @@ def test_names_that_are_none_are_refused(plain_btcql: Command, tmp_path: Path) -
     assert plain_btcql.run("import", file, "--timeframe", "5m").returncode == 2
 
 
-@pytest.mark.parametrize("moment", range(3))
-def test_a_killed_import_is_finished_by_the_next(btcql: Command, tmp_path: Path, moment: int) -> None:
+@pytest.mark.parametrize("months", [1, 8, 15])
+def test_a_killed_import_is_finished_by_the_next(btcql: Command, tmp_path: Path, months: int) -> None:
     file = write_csv(tmp_path / "days.csv", daily_rows(DAYS))
-    wait = np.random.default_rng(moment).uniform(1.0, 5.0)
     with btcql.start("import", file, "--source", "bitstamp") as process:
-        time.sleep(wait)
-        process.send_signal(signal.SIGKILL)
-    if btcql.rows("SELECT to_regclass('load')") != [(None,)]:
-        assert btcql.rows(HALF_MONTHS) == [], "a month is there with its marker, or not at all"
+        btcql.wait_for(f"SELECT count(*) >= {months} FROM load", process)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert btcql.rows(HALF_MONTHS) == [], "a month is there with its marker, or not at all"
     btcql.succeed("import", file, "--source", "bitstamp")
     assert btcql.rows("SELECT count(*), sum(observed) FROM candle_1d") == [(DAYS, DAYS)]
     assert btcql.rows("SELECT sum(rows), count(*) FROM load") == [(DAYS, 17)]
@@ -134,16 +131,17 @@ def test_a_killed_import_is_finished_by_the_next(btcql: Command, tmp_path: Path,
 
 
 def test_two_imports_side_by_side_share_the_services(btcql: Command, tmp_path: Path) -> None:
-    file = write_csv(tmp_path / "days.csv", daily_rows(90))
+    file = write_csv(tmp_path / "days.csv", daily_rows(450))
     with (
         btcql.start("import", file, "--symbol", "BTC-USD") as one,
         btcql.start("import", file, "--symbol", "ETH-USD") as other,
     ):
-        assert (one.communicate()[1], one.returncode) == ("", 0)
-        assert (other.communicate()[1], other.returncode) == ("", 0)
+        said = [one.communicate(), other.communicate()]
+    assert [(one.returncode, said[0][1]), (other.returncode, said[1][1])] == [(0, ""), (0, "")]
+    assert "waiting for another btcql" in said[0][0] + said[1][0]
     assert btcql.rows("SELECT symbol, sum(rows) FROM load GROUP BY 1 ORDER BY 1") == [
-        ("BTC-USD", 90),
-        ("ETH-USD", 90),
+        ("BTC-USD", 450),
+        ("ETH-USD", 450),
     ]
 
 
@@ -155,6 +153,27 @@ def test_the_same_import_twice_at_once_has_one_effect(btcql: Command, tmp_path: 
     assert btcql.rows("SELECT sum(rows) FROM load") == [(450,)]
     assert btcql.rows("SELECT sum(observed) FROM candle_1d") == [(450,)]
     assert btcql.rows("SELECT count(*) FROM forecast") == [(1,)]
+
+
+def test_two_homes_on_one_luigid_do_not_take_each_others_work(tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "days.csv", daily_rows(60))
+    one = command_in(tmp_path / "one", "plain")
+    other = command_in(tmp_path / "other", "plain", BTCQL_LUIGID_PORT=str(one.settings.luigid_port))
+    with one.start("import", file) as first, other.start("import", file) as second:
+        said = [first.communicate(), second.communicate()]
+    assert (first.returncode, second.returncode) == (0, 0), said
+    for command in (one, other):
+        assert command.rows("SELECT sum(rows) FROM load") == [(60,)]
+        assert command.processes() == []
+
+
+def test_a_lake_that_is_not_the_databases_own_is_refused(plain_btcql: Command, tmp_path: Path) -> None:
+    plain_btcql.succeed("import", write_csv(tmp_path / "a.csv", daily_rows(60)))
+    plain_btcql.environment["BTCQL_LAKE"] = str(tmp_path / "another lake")
+    said = plain_btcql.fail("import", write_csv(tmp_path / "b.csv", daily_rows(20)))
+    assert "BTCQL_LAKE" in said
+    assert "2022-02" in said
+    assert plain_btcql.rows("SELECT sum(rows) FROM load") == [(60,)]
 
 
 def test_a_damaged_raw_file_stops_the_run_by_name(plain_btcql: Command, tmp_path: Path) -> None:

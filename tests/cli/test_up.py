@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import socket
+import socketserver
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -57,7 +59,7 @@ def up(command: Command, *arguments: str | Path, quiet: bool = True) -> Iterator
             out, err = process.communicate(timeout=LIMIT_SECONDS)
             said.append(out)
         assert process.returncode == 0, "".join(said) + err
-        assert not (quiet and err), err
+        assert err == "btcql: stopping\n" or not quiet, err
 
 
 def test_from_a_file_to_the_first_answer_and_to_nothing(btcql: Command, edition: str, tmp_path: Path) -> None:
@@ -122,6 +124,39 @@ def test_without_a_file_it_shows_the_made_up_market_until_real_bars_come(
     assert "SYNTHETIC" not in "".join(said)
 
 
+def test_no_made_up_bar_is_ever_shown_as_a_real_one(btcql: Command, tmp_path: Path) -> None:
+    with up(btcql), btcql.start("import", write_csv(tmp_path / "days.csv", daily_rows(450))) as process:
+        btcql.wait_for("SELECT NOT 'synthetic' = ANY (sources) FROM load LIMIT 1", process)
+        process.kill()
+    assert btcql.rows("SELECT max(observed), max(minutes) FROM candle_1d") == [(1, 1440)]
+    assert btcql.rows("SELECT count(*) FROM candle_1h") == [(0,)]
+
+
+def test_an_import_beside_a_starting_up_waits_its_turn(plain_btcql: Command, tmp_path: Path) -> None:
+    with plain_btcql.start("up") as starting:
+        plain_btcql.wait_for("SELECT count(*) > 3 FROM load", starting)
+        said = plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", daily_rows(450)))
+        starting.terminate()
+        starting.communicate()
+    assert "waiting for another btcql" in said
+    assert "replace its 130,128 made-up ones" in said
+    assert plain_btcql.rows("SELECT DISTINCT sources FROM load") == [(["file:days"],)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("seconds", [0.5, 0.8, 1.1, 1.5, 2.2])
+def test_ended_while_it_starts_it_leaves_nothing(
+    plain_btcql: Command, number: signal.Signals, seconds: float
+) -> None:
+    with plain_btcql.start("up") as process:
+        time.sleep(seconds)
+        process.send_signal(number)
+        err = process.communicate()[1]
+    assert process.returncode in (0, 130, -number), err
+    assert "Traceback" not in err
+    assert plain_btcql.processes() == []
+
+
 def test_a_killed_database_comes_back_while_it_runs(plain_btcql: Command, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "days.csv", daily_rows(30))
     with up(plain_btcql, "--import", file, quiet=False):
@@ -169,11 +204,24 @@ def test_a_taken_port_is_named(
     assert variable in said
 
 
-def test_a_luigid_port_that_answers_otherwise_is_named(plain_btcql: Command, tmp_path: Path) -> None:
-    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415 - only here
-    from threading import Thread  # noqa: PLC0415
+ANSWERS = {
+    "a web server": b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+    "not HTTP": b"SSH-2.0-OpenSSH_9.2p1\r\n",
+    "nothing": b"",
+    "other JSON": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+}
 
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as stranger:
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+def test_a_luigid_port_that_answers_otherwise_is_named(
+    plain_btcql: Command, tmp_path: Path, answer: bytes
+) -> None:
+    class Stranger(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1024)
+            self.request.sendall(answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Stranger) as stranger:
         Thread(target=stranger.serve_forever, daemon=True).start()
         plain_btcql.environment["BTCQL_LUIGID_PORT"] = str(stranger.server_address[1])
         said = plain_btcql.fail("import", write_csv(tmp_path / "days.csv", daily_rows(3)))

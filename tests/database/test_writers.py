@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -175,7 +176,7 @@ def test_removing_a_market_leaves_the_others(database: Database) -> None:
 
 
 _KILLED = """
-import os, sys
+import sys
 from datetime import date
 from database.connection import connected
 from database.writers import load_month, refresh_aggregates
@@ -183,25 +184,48 @@ from tests.bars import month_bars, month_load
 month = date(2024, 3, 1)
 with connected(sys.argv[1], autocommit=True) as connection:
     load_month(connection, month_load(month_bars(month, 44640, minutes=1), month, "a"))
-    print("loaded", flush=True)
     refresh_aggregates(connection)
-    print("refreshed", flush=True)
 """
+# What the test's own connection holds, so that the loader is killed there and nowhere else.
+_HOLDS = {
+    "before its marker": (
+        "LOCK load IN EXCLUSIVE MODE",
+        "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO load%'",
+        [(0, 0)],
+    ),
+    "before its refresh": (
+        "SELECT pg_advisory_lock(hashtextextended('btcql.refresh', 0))",
+        "SELECT true FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT pg_advisory_lock%'",
+        [(44640, 1)],
+    ),
+}
 
 
-@pytest.mark.parametrize("after_seconds", [0.25, 0.35, 0.45, 0.6])
+@pytest.mark.parametrize(("hold", "held", "found"), _HOLDS.values(), ids=_HOLDS.keys())
 def test_a_killed_load_is_absent_or_complete_and_the_next_finishes(
-    database: Database, after_seconds: float
+    database: Database, hold: str, held: str, found: list[tuple[int, int]]
 ) -> None:
-    with subprocess.Popen([sys.executable, "-c", _KILLED, database.url], stdout=subprocess.PIPE) as loader:
-        try:
-            loader.wait(after_seconds)
-        except subprocess.TimeoutExpired:
-            os.kill(loader.pid, signal.SIGKILL)
-    found = rows(database.url, "SELECT (SELECT count(*) FROM candle), (SELECT count(*) FROM load)")
-    assert found in ([(0, 0)], [(44640, 1)])
+    with psycopg.connect(database.url) as holder:
+        holder.execute(hold.encode())
+        with subprocess.Popen([sys.executable, "-c", _KILLED, database.url]) as loader:
+            deadline = time.monotonic() + 60
+            while not rows(database.url, held):
+                assert loader.poll() is None
+                assert time.monotonic() < deadline
+            loader.kill()
+        assert loader.returncode == -signal.SIGKILL
+    assert rows(database.url, "SELECT (SELECT count(*) FROM candle), (SELECT count(*) FROM load)") == found
     load(database.url, month_load(month_bars(MARCH, 44640, minutes=1), MARCH, "a"))
     assert rows(database.url, "SELECT count(*), sum(observed) FROM candle_1d") == [(31, 44640)]
+
+
+def test_made_up_bars_are_never_loaded_beside_real_ones(database: Database) -> None:
+    load(database.url, month_load(month_bars(MARCH, 30), MARCH, "a"))
+    april = date(2024, 4, 1)
+    with pytest.raises(DatabaseError, match=r"BTC-USD 2024-04.*made-up"):
+        load(database.url, month_load(month_bars(april, 30), april, "b", source="synthetic"))
+    assert rows(database.url, "SELECT count(*) FROM candle") == [(30,)]
 
 
 def test_a_killed_backend_is_an_unavailable_database(database: Database) -> None:

@@ -1,0 +1,51 @@
+"""What all tasks of the pipeline have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import AbstractContextManager
+from functools import cache
+
+import luigi
+from luigi.parameter import ParameterVisibility
+
+from database.connection import Connection, Session
+from lake.store import Lake
+
+# Events of our own, for who watches a run: lines for a person, and the result of a month's load.
+NOTICE = "btcql.notice"
+LOADED = "btcql.loaded"
+
+
+def places(lake_root: str, database_url: str, work_path: str) -> dict[str, str]:
+    """Return the parameters of PipelineTask: where a run reads and writes."""
+    place = hashlib.sha256(f"{lake_root} {database_url}".encode()).hexdigest()[:8]
+    return {"place": place, "lake_root": lake_root, "database_url": database_url, "work_path": work_path}
+
+
+@cache
+def session(database_url: str) -> Session:
+    """Return the session that this process's tasks share; `etl.run.run` closes it."""
+    return Session(database_url)
+
+
+class PipelineTask(luigi.Task):
+    """What every task knows and no scheduler is told: where the data are (addresses may hold passwords)."""
+
+    place = luigi.Parameter(description="a digest of lake and database: other ones are other tasks")
+    lake_root = luigi.Parameter(significant=False, visibility=ParameterVisibility.PRIVATE)
+    database_url = luigi.Parameter(significant=False, visibility=ParameterVisibility.PRIVATE)
+    work_path = luigi.Parameter(significant=False, visibility=ParameterVisibility.PRIVATE)
+
+    @property
+    def lake(self) -> Lake:
+        """The raw lake."""
+        return Lake(self.lake_root)
+
+    def connected(self) -> AbstractContextManager[Connection]:
+        """The run's connection to the database, in autocommit."""
+        return session(self.database_url).connected()
+
+    def say(self, message: str) -> None:
+        """Show `message` beside the task in luigid's visualiser."""
+        self.set_status_message(message)  # type: ignore[misc]  # set by the worker
