@@ -85,10 +85,14 @@ def remove_market(connection: Connection, symbol: str) -> int:
     For made-up bars, when the first real ones of the symbol arrive.
     """
     with connection.transaction():
-        days = [day for (day,) in connection.execute(query("read_days"), [symbol])]
+        statements = ["remove_markers", "remove_forecasts"]
+        if read_capabilities(connection).continuous_aggregates:
+            stretch = connection.execute(query("read_stretch"), [symbol]).fetchone()
+            connection.execute(query("write_refresh"), stretch)
+        else:
+            statements += ["remove_market_hours", "remove_market_days"]
         removed = connection.execute(query("remove_bars"), [symbol]).rowcount
-        _mark_days(connection, symbol, days)
-        for statement in ("remove_markers", "remove_forecasts"):
+        for statement in statements:
             connection.execute(query(statement), [symbol])
         connection.execute(query("notify_load"), [symbol])
         return removed

@@ -65,7 +65,7 @@ def _work(task: PipelineTask, luigid: Luigid) -> bool:
     """Do what luigid gives to this run, and return whether the task is complete."""
     scheduler = RemoteScheduler(luigid.url)
     try:
-        with Worker(
+        with _Worker(
             scheduler=scheduler,
             check_complete_on_run=True,
             # Looked at when the tasks were added; once more before each run is a walk of the lake per month.
@@ -81,6 +81,16 @@ def _work(task: PipelineTask, luigid: Luigid) -> bool:
         return False
     finally:
         scheduler.close()
+
+
+class _Worker(Worker):
+    """A worker that tells of a complete() that raised, as it does of every other failure."""
+
+    def _log_complete_error(self, task: PipelineTask, tb: str) -> None:  # noqa: ARG002 - a text, no exception
+        try:
+            task.complete()
+        except Exception as error:  # noqa: BLE001 - handed on
+            task.trigger_event(luigi.Event.BROKEN_TASK, task, error)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from btcql.cli.pipeline import Archive, Pipeline
 
 _START_SECONDS = 60
+_STOP_SECONDS = 15
 _WATCH_SECONDS = 1.0
 
 
@@ -77,11 +78,16 @@ def _api(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "btcql", "serve", "--until-stdin-ends"]
     # A session of its own: Ctrl-C is for this process, which then stops the API.
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdin is not None
         try:
             _await_health(settings, process)
             yield process
         finally:
-            process.terminate()
+            process.stdin.close()  # its sign to end
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def _await_health(settings: Settings, process: subprocess.Popen[bytes]) -> None:

@@ -33,10 +33,13 @@ CALL refresh_continuous_aggregate(
 );
 
 -- name: remove_hours
--- Rollup tables: the touched days are deleted and inserted anew, never the whole history.
-DELETE FROM candle_hour AS hour
-USING unnest(%(days)s::timestamptz[]) AS day
-WHERE hour.symbol = %(symbol)s AND hour.bucket >= day AND hour.bucket < day + INTERVAL '24 hours';
+-- Rollup tables: the touched days are deleted and inserted anew, never the whole history. The bounds lead to
+-- the rows by the primary key; by the days alone the whole table was read for each of them.
+DELETE FROM candle_hour
+WHERE symbol = %(symbol)s
+  AND bucket >= (SELECT min(day) FROM unnest(%(days)s::timestamptz[]) AS day)
+  AND bucket < (SELECT max(day) + INTERVAL '24 hours' FROM unnest(%(days)s::timestamptz[]) AS day)
+  AND date_trunc('day', bucket, 'UTC') = ANY (%(days)s::timestamptz[]);
 
 -- name: insert_hours
 -- The same sums as the continuous aggregate's. A day at a time, for the month just loaded has no statistics
@@ -65,19 +68,36 @@ CROSS JOIN LATERAL (
 DELETE FROM candle_day
 WHERE symbol = %(symbol)s AND bucket = ANY (%(days)s::timestamptz[]);
 
+-- name: read_stretch
+-- From a market's first day to the day after its last.
+SELECT date_trunc('day', min(ts), 'UTC'), date_trunc('day', max(ts), 'UTC') + INTERVAL '24 hours'
+FROM candle WHERE symbol = %s;
+
+-- name: remove_market_hours
+-- All of a market's.
+DELETE FROM candle_hour WHERE symbol = %s;
+
+-- name: remove_market_days
+-- All of a market's.
+DELETE FROM candle_day WHERE symbol = %s;
+
 -- name: insert_days
--- From the hours, as the hierarchical continuous aggregate.
+-- From the hours, as the hierarchical continuous aggregate; a day at a time, as insert_hours.
 INSERT INTO candle_day (symbol, bucket, open, high, low, close, volume, observed, close_sum, minutes)
-SELECT symbol,
-       day,
-       (array_agg(open ORDER BY bucket))[1],
-       max(high),
-       min(low),
-       (array_agg(close ORDER BY bucket DESC))[1],
-       sum(volume),
-       sum(observed),
-       sum(close_sum),
-       max(minutes)
+SELECT rolled.*
 FROM unnest(%(days)s::timestamptz[]) AS day
-JOIN candle_hour ON symbol = %(symbol)s AND bucket >= day AND bucket < day + INTERVAL '24 hours'
-GROUP BY symbol, day;
+CROSS JOIN LATERAL (
+    SELECT symbol,
+           day,
+           (array_agg(open ORDER BY bucket))[1],
+           max(high),
+           min(low),
+           (array_agg(close ORDER BY bucket DESC))[1],
+           sum(volume),
+           sum(observed),
+           sum(close_sum),
+           max(minutes)
+    FROM candle_hour
+    WHERE symbol = %(symbol)s AND bucket >= day AND bucket < day + INTERVAL '24 hours'
+    GROUP BY symbol
+) AS rolled;

@@ -69,10 +69,6 @@ SET sources = excluded.sources, input_sha256 = excluded.input_sha256, raw_object
 -- Listeners hear of it when, and only when, the transaction commits.
 SELECT pg_notify('btcql_load', %s);
 
--- name: read_days
--- The days of a market that have bars.
-SELECT DISTINCT date_trunc('day', ts, 'UTC') FROM candle WHERE symbol = %s;
-
 -- name: remove_bars
 -- All of a market's.
 DELETE FROM candle WHERE symbol = %s;

@@ -17,7 +17,9 @@ def test_version_and_help(plain_btcql: Command) -> None:
 
 
 def test_status_and_doctor_say_what_is_there(btcql: Command, edition: str, tmp_path: Path) -> None:
-    assert "none applied" in btcql.succeed("db", "status")
+    for command in (["db", "status"], ["doctor"]):
+        assert "no database yet" in btcql.succeed(*command)
+    assert not (btcql.settings.home / "pg").exists(), "to look makes nothing"
     assert "0001_create_candle.sql" in btcql.succeed("db", "migrate", "--to", "1")
     assert "0002_create_aggregates.sql" in btcql.succeed("db", "migrate")
     assert btcql.succeed("db", "migrate") == "nothing to migrate\n"

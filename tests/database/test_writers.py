@@ -195,8 +195,10 @@ _HOLDS = {
     ),
     "before its refresh": (
         "SELECT pg_advisory_lock(hashtextextended('btcql.refresh', 0))",
-        "SELECT true FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT pg_advisory_lock%'",
+        (
+            "SELECT true FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT pg_advisory_lock%'"
+        ),
         [(44640, 1)],
     ),
 }
