@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from psycopg.types.json import Jsonb
 
 from btcql.calendar import SETTLING
+from btcql.errors import ForecastError
 from btcql.records import utc
 from btcql.vintages import DailyColumns, Vintage, is_retrospective
 from database.connection import Connection
@@ -40,6 +41,14 @@ def find_vintage(
         "version": version,
     }
     return connection.execute(query("find_vintage"), parameters).fetchone() is not None
+
+
+def read_newest_vintage(connection: Connection, symbol: str, as_of: date) -> date:
+    """Return the day that the newest forecast up to `as_of` is based on; ForecastError if there is none."""
+    found = connection.execute(query("read_newest_vintage"), [symbol, as_of]).fetchone()
+    if found is None:
+        raise ForecastError(f"{symbol} has no forecast up to {as_of}")
+    return found[0]  # type: ignore[no-any-return]
 
 
 def write_vintage(connection: Connection, symbol: str, vintage: Vintage, issued_at: datetime) -> bool:

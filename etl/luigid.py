@@ -90,7 +90,7 @@ class Luigid:
         return SettingError(f"{self.url} answers, but is not luigid: set BTCQL_LUIGID_PORT to a free port")
 
     def _start(self) -> None:
-        command = [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()"]
+        command = [sys.executable, "-P", "-c", "from luigi.cmdline import luigid; luigid()"]
         command += ["--address", self._settings.luigid_host, "--port", str(self._settings.luigid_port)]
         command += ["--state-path", str(self.folder / "state.pickle")]
         with as_file(files("etl") / "luigi.cfg") as config, self.log.open("ab") as log:

@@ -112,7 +112,8 @@ def _listening(observe: Observe, fail: Callable[[PipelineTask, BaseException], N
 def _first_cause(failures: list[tuple[PipelineTask, BaseException]]) -> BtcqlError:
     task, cause = failures[0]
     others = f" (and {len(failures) - 1} more tasks)" if len(failures) > 1 else ""
-    error = PipelineError(f"{task} failed: {cause}{others}")
+    named = [str(task.param_kwargs[key]) for key in ("name", "symbol", "month") if key in task.param_kwargs]
+    error = PipelineError(f"{' '.join([task.task_family, *named])} failed: {cause}{others}")
     if isinstance(cause, BtcqlError):
         return cause if not others else error
     error.__cause__ = cause

@@ -146,6 +146,7 @@ class Movement:
         description="Standard deviation of daily log returns in the range, annualised by sqrt(365).",
     )
     coverage: Coverage
+    warnings: list[Warning]
 
 
 @strawberry.type(

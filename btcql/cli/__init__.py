@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -52,6 +53,8 @@ def main() -> None:
         import_module(f"btcql.cli.{name}")
     for number in _ENDING:
         signal.signal(number, _interrupt)
+    # What psycopg warns of (a lost connection, one more try) is said where it matters, and once.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         app()
     except BtcqlError as error:

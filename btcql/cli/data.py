@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from btcql.cli import app
+from btcql.errors import SettingError
 from btcql.records import DEFAULT_SYMBOL, Timeframe, check_symbol
 from btcql.settings import Settings
 
@@ -52,13 +53,20 @@ def forecast(
     symbol: Symbol = DEFAULT_SYMBOL,
     as_of: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Use no day after this one; by default yesterday."),
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="Use no day after this one; by default yesterday.",
+        ),
     ] = None,
 ) -> None:
     """Issue the forecast of the fifteen days after the last closed day; the same one again adds nothing."""
     from btcql.cli.pipeline import pipeline
 
-    day = as_of.date() if as_of else datetime.now(UTC).date() - timedelta(days=1)
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    day = as_of.date() if as_of else yesterday
+    if day > yesterday:
+        raise SettingError(f"--as-of {day} has not ended yet: the newest day to forecast from is {yesterday}")
     with pipeline(Settings.read()) as running:
-        running.forecast(check_symbol(symbol), day)
-    typer.echo(f"{symbol}: the forecast as of {day} stands")
+        based_on = running.forecast(check_symbol(symbol), day)
+    typer.echo(f"{symbol}: the forecast based on the days up to {based_on} stands")

@@ -10,10 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from btcql.cli.progress import Stages, console, stages
-from btcql.errors import InputError, LakeError
+from btcql.errors import InputError, LakeError, SettingError
 from btcql.records import SYNTHETIC, Timeframe, check_source, check_symbol
 from btcql.settings import Settings
 from database.connection import connected
+from database.forecasts import read_newest_vintage
 from database.migrate import migrate
 from database.server import opened
 from database.turn import my_turn
@@ -40,6 +41,8 @@ class Archive:
     @classmethod
     def named(cls, file: Path, symbol: str, source: str | None, timeframe: Timeframe | None) -> Archive:
         """Check the names; a source that is not given is the file's own."""
+        if source == SYNTHETIC:
+            raise SettingError(f"source {SYNTHETIC!r} is kept for made-up bars: give the file's own source")
         if not file.is_file():
             raise InputError(str(file), "is not a file: give the path of a CSV file of bars")
         stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in file.name.split(".")[0]).lstrip("._-")
@@ -93,11 +96,15 @@ class Pipeline:
             self._bring_up_to_date(symbol, seen)
         return seen
 
-    def forecast(self, symbol: str, as_of: date) -> Stages:
-        """Issue the market's forecast as of a day; raises ForecastError where none can be made."""
+    def forecast(self, symbol: str, as_of: date) -> date:
+        """Issue the market's forecast as of a day, and return the day that it is based on.
+
+        Raises ForecastError where none can be made.
+        """
         with self._turn(), stages() as seen:
             self._bring_up_to_date(symbol, seen, as_of=as_of, demanded=True)
-        return seen
+        with connected(self.database_url) as connection:
+            return read_newest_vintage(connection, symbol, as_of)
 
     @property
     def lake(self) -> Lake:
@@ -161,7 +168,8 @@ def pipeline(settings: Settings) -> Iterator[Pipeline]:
 
 def describe(seen: Stages) -> str:
     """Say what a run wrote."""
-    return f"{seen.rows_written:,} rows written, {seen.rows_removed:,} removed"
+    done = f"{seen.rows_written:,} rows written, {seen.rows_removed:,} removed"
+    return done if seen.rows_written or seen.rows_removed else f"{done}: it was up to date"
 
 
 def _today() -> date:

@@ -42,6 +42,12 @@ class Stages:
         """Say beforehand how many tasks of a family will run."""
         self._bars[family] = self._progress.add_task(_STAGES[family], total=total)
 
+    def finish(self) -> None:
+        """Fill the bars: what was expected and did not run was complete already."""
+        for bar in self._bars.values():
+            task = self._progress.tasks[bar]
+            self._progress.update(bar, total=task.completed)
+
     def __call__(self, event: str, task: Any, said: Any) -> None:
         """Take one event of a run."""
         family = task.task_family
@@ -68,4 +74,6 @@ def stages() -> Iterator[Stages]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        yield Stages(progress)
+        seen = Stages(progress)
+        yield seen
+        seen.finish()

@@ -49,7 +49,10 @@ def serve(
                 server_header=False,
             )
         )
-        if until_stdin_ends:
+        if not until_stdin_ends:
+            typer.echo(f"API and playground  http://{settings.host}:{settings.port}/graphql")
+            typer.echo("Ctrl-C stops it.")
+        else:
             threading.Thread(target=_end_with_stdin, args=[server], daemon=True).start()
         server.run()
 

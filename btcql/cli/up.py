@@ -53,29 +53,32 @@ def up(
 
 
 def _fill(running: Pipeline, archive: Archive | None, symbol: str) -> None:
-    """Bring the market up to date from the file, from the lake, or else with made-up bars."""
+    """Bring in the file, or else what the lake has, or else made-up bars."""
     from btcql.cli.pipeline import describe
     from btcql.cli.progress import console
 
+    markets = running.lake.symbols()
     if archive:
-        seen = running.import_archive(archive)
-    elif running.lake.partitions(symbol):
-        seen = running.refresh(symbol)
+        console.print(f"{archive.symbol}: {describe(running.import_archive(archive))}")
+    elif not markets:
+        console.print(f"{symbol}: {describe(running.make_sample(symbol))}")
     else:
-        seen = running.make_sample(symbol)
-    console.print(f"{symbol}: {describe(seen)}")
-    if {partition.source for partition in running.lake.partitions(symbol)} == {SYNTHETIC}:
-        console.print(
-            f"[bold yellow]SYNTHETIC[/]: the prices of {symbol} are made up, to show the product. "
-            "Real ones replace them: btcql import FILE",
-            soft_wrap=True,
-        )
+        for market in markets:
+            console.print(f"{market}: {describe(running.refresh(market))}")
+    for market in running.lake.symbols():
+        if {partition.source for partition in running.lake.walk(market)} == {SYNTHETIC}:
+            console.print(
+                f"[bold yellow]SYNTHETIC[/]: the prices of {market} are made up, to show the product. "
+                "Real ones replace them: btcql import FILE",
+                soft_wrap=True,
+            )
 
 
 @contextmanager
 def _api(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """Run the API in a process of its own, so that it stays quick while the pipeline works."""
-    command = [sys.executable, "-m", "btcql", "serve", "--until-stdin-ends"]
+    command = [sys.executable, "-P", "-m", "btcql", "serve", "--until-stdin-ends"]
+    # -P: a folder `btcql` in the working directory is not this package.
     # A session of its own: Ctrl-C is for this process, which then stops the API.
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdin is not None

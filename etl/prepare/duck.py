@@ -18,6 +18,8 @@ def run_sql(query: str, **tables: pa.Table) -> pa.Table:
         connection.register(name, table)
     try:
         return connection.sql(query).to_arrow_table()
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None  # Ctrl-C reached DuckDB first
     finally:
         for name in tables:
             connection.unregister(name)

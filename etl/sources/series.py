@@ -126,7 +126,7 @@ def _checked_timeframe(ts: np.ndarray, kept: np.ndarray, timeframe: Timeframe | 
 
 def _inferred(spacings: np.ndarray) -> Timeframe:
     if not len(spacings):
-        raise SeriesError("one bar does not tell its length: say which timeframe it has (1m, 1h or 1d)")
+        raise SeriesError("one bar does not tell its length: give --timeframe (1m, 1h or 1d)")
     values, counts = np.unique(spacings, return_counts=True)
     spacing = int(values[np.argmax(counts)])
     for frame in Timeframe:

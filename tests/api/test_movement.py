@@ -128,6 +128,10 @@ def test_a_range_without_bars_moves_nothing(api: Api) -> None:
     assert found["coverage"]["present"] == 0
     outside = movement(api, 'days: {from: "2010-03-10", to: "2010-03-11"}')
     assert outside["coverage"] == {"expected": 0, "present": 0, "missing": []}
+    warned = api.market(
+        'movement(range: {days: {from: "2010-03-10", to: "2010-03-11"}}) { warnings { code } }'
+    )
+    assert warned["movement"]["warnings"] == [{"code": "CLAMPED"}]
 
 
 def test_bounds_inside_a_day_of_daily_bars_are_refused(api: Api) -> None:

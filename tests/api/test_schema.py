@@ -40,7 +40,7 @@ FIELDS = {
     "Movement": (
         "resolved: ResolvedRange! | open: Float | close: Float | high: Extreme | low: Extreme"
         " | change: Float | changePercent: Float | average: Float | volume: Float | volatility: Float"
-        " | coverage: Coverage!"
+        " | coverage: Coverage! | warnings: [Warning!]!"
     ),
     "CandleSeries": (
         "resolved: ResolvedRange! | points: [Candle!]! | columns: CandleColumns! | coverage: Coverage!"

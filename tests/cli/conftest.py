@@ -32,9 +32,10 @@ class Command:
     settings: Settings
     environment: dict[str, str]
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | Path, folder: Path | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "btcql", *map(str, arguments)],
+            [sys.executable, "-P", "-m", "btcql", *map(str, arguments)],
+            cwd=folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -77,6 +77,11 @@ def test_settings_that_cannot_be_are_named(plain_btcql: Command, tmp_path: Path)
             plain_btcql.environment[variable] = before
 
 
+def test_a_day_to_come_is_no_day_to_forecast_from(plain_btcql: Command) -> None:
+    assert "2100-01-01 has not ended" in plain_btcql.fail("forecast", "--as-of", "2100-01-01")
+    assert plain_btcql.run("forecast", "--as-of", "yesterday").returncode == 2
+
+
 def test_a_market_that_the_lake_has_not_is_named(plain_btcql: Command) -> None:
     assert "ETH-USD" in plain_btcql.fail("forecast", "--symbol", "ETH-USD")
     assert "ETH-USD" in plain_btcql.fail("refresh", "--symbol", "ETH-USD")

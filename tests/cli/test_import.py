@@ -112,6 +112,7 @@ def test_names_that_are_none_are_refused(plain_btcql: Command, tmp_path: Path) -
     file = write_csv(tmp_path / "days.csv", GOOD)
     assert "'bitcoin'" in plain_btcql.fail("import", file, "--symbol", "bitcoin")
     assert "'../x'" in plain_btcql.fail("import", file, "--source", "../x")
+    assert "kept for made-up bars" in plain_btcql.fail("import", file, "--source", "synthetic")
     assert plain_btcql.run("import", file, "--timeframe", "5m").returncode == 2
 
 

@@ -43,9 +43,11 @@ def ask(command: Command, query: str = QUESTION) -> dict[str, Any]:
 
 
 @contextmanager
-def up(command: Command, *arguments: str | Path, quiet: bool = True) -> Iterator[list[str]]:
+def up(
+    command: Command, *arguments: str | Path, quiet: bool = True, folder: Path | None = None
+) -> Iterator[list[str]]:
     """Run `btcql up` until all is up; at the end stop it as a service manager does."""
-    with command.start("up", *arguments) as process:
+    with command.start("up", *arguments, folder=folder) as process:
         said: list[str] = []
         try:
             assert process.stdout is not None
@@ -169,6 +171,21 @@ def test_a_killed_database_comes_back_while_it_runs(plain_btcql: Command, tmp_pa
             assert time.monotonic() < deadline
             time.sleep(0.2)
         assert answer == {"data": {"market": {"symbol": "BTC-USD"}}}
+
+
+def test_it_may_start_beside_a_folder_of_the_same_name(plain_btcql: Command, tmp_path: Path) -> None:
+    (tmp_path / "btcql").mkdir()
+    with up(plain_btcql, "--import", write_csv(tmp_path / "days.csv", daily_rows(30)), folder=tmp_path):
+        assert ask(plain_btcql, "{ market { symbol } }") == {"data": {"market": {"symbol": "BTC-USD"}}}
+
+
+def test_a_home_with_another_market_gets_no_made_up_one(plain_btcql: Command, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "days.csv", daily_rows(30))
+    plain_btcql.succeed("import", file, "--symbol", "ETH-USD")
+    with up(plain_btcql) as said:
+        markets = ask(plain_btcql, "{ markets { symbol synthetic } }")["data"]["markets"]
+    assert markets == [{"symbol": "ETH-USD", "synthetic": False}]
+    assert "SYNTHETIC" not in "".join(said)
 
 
 def test_a_killed_up_leaves_no_api_and_the_next_takes_over(plain_btcql: Command, tmp_path: Path) -> None:
