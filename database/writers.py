@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -87,8 +87,9 @@ def remove_market(connection: Connection, symbol: str) -> int:
     with connection.transaction():
         statements = ["remove_markers", "remove_forecasts"]
         if read_capabilities(connection).continuous_aggregates:
-            stretch = connection.execute(query("read_stretch"), [symbol]).fetchone()
-            connection.execute(query("write_refresh"), stretch)
+            stretch = connection.execute(query("read_stretch"), {"symbol": symbol}).fetchone()
+            if stretch:
+                connection.execute(query("write_refresh"), [symbol, *stretch])
         else:
             statements += ["remove_market_hours", "remove_market_days"]
         removed = connection.execute(query("remove_bars"), [symbol]).rowcount
@@ -103,21 +104,36 @@ def refresh_aggregates(connection: Connection) -> int:
 
     Exactly the touched days, the hours before the days built from them; `connection` must be in autocommit,
     for a refresh runs transactions of its own. Nothing to do where rollup tables serve. A killed refresh
-    leaves its days on the list for the next.
+    leaves its days on the list for the next. Raises DatabaseError, after all other days, for days in which
+    another market's bars are gone (dropped by a retention) and a refresh would erase its history: they stay
+    on the list.
     """
     connection.execute(query("lock_refresh"))
     try:
         waiting = connection.execute(query("read_refreshes")).fetchall()
-        stretches = _merge([(from_day, to_day) for _, from_day, to_day in waiting])
+        erased = []
         batched = connection.execute(query("find_batched_refresh")).fetchone()
         refresh = query("refresh_aggregate_batched" if batched else "refresh_aggregate")
-        for from_day, to_day in stretches:
+        refreshed = 0
+        for from_day, to_day in _merge([(from_day, to_day) for _, from_day, to_day in waiting]):
+            found = _find_erased(connection, from_day, to_day)
+            if found:
+                erased += found
+                continue
             for aggregate in ("candle_hour", "candle_day"):
                 connection.execute(refresh, [aggregate, from_day, to_day])
-        connection.execute(query("remove_refreshes"), [[refresh_id for refresh_id, _, _ in waiting]])
-        return sum((to_day - from_day).days for from_day, to_day in stretches)
+            within = [refresh_id for refresh_id, start, _ in waiting if from_day <= start < to_day]
+            connection.execute(query("remove_refreshes"), [within])
+            refreshed += (to_day - from_day).days
     finally:
         connection.execute(query("unlock_refresh"))
+    if erased:
+        raise DatabaseError(
+            f"the aggregates were not refreshed where that would erase {'; '.join(erased)}: the bars of these"
+            " days were dropped. Load their months again from the lake: delete their rows of the table load,"
+            " then run btcql refresh"
+        )
+    return refreshed
 
 
 def aggregates_are_fresh(connection: Connection) -> bool:
@@ -171,10 +187,19 @@ def _mark_days(connection: Connection, symbol: str, days: list[datetime]) -> Non
     """Roll the touched days up now, or list them for the refresh that must run outside the transaction."""
     if read_capabilities(connection).continuous_aggregates:
         for from_day, to_day in _merge([(day, day + _DAY) for day in days]):
-            connection.execute(query("write_refresh"), [from_day, to_day])
+            connection.execute(query("write_refresh"), [symbol, from_day, to_day])
     else:
         for statement in ("remove_hours", "insert_hours", "remove_days", "insert_days"):
             connection.execute(query(statement), {"symbol": symbol, "days": days})
+
+
+def _find_erased(connection: Connection, from_day: datetime, to_day: datetime) -> list[str]:
+    """Name what a refresh of the days would erase: the markets and their days whose bars are gone."""
+    bounds = {"from_day": from_day, "to_day": to_day}
+    return [
+        f"{count} days of {symbol} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
+        for symbol, first, last, count in connection.execute(query("find_erased"), bounds)
+    ]
 
 
 def _merge(stretches: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
@@ -188,8 +213,9 @@ def _merge(stretches: list[tuple[datetime, datetime]]) -> list[tuple[datetime, d
     return merged
 
 
-def _month_bounds(month: date) -> tuple[date, date]:
-    return month, (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+def _month_bounds(month: date) -> tuple[datetime, datetime]:
+    starts = datetime(month.year, month.month, 1, tzinfo=UTC)
+    return starts, (starts.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
 def _marker(load: MonthLoad) -> dict[str, object]:

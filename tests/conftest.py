@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -64,9 +65,9 @@ def server_url(edition: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield url
 
 
-@pytest.fixture
-def database(server_url: str, edition: str) -> Iterator[Database]:
-    """A fresh, migrated database on the edition's server."""
+@contextmanager
+def fresh_database(server_url: str, edition: str) -> Iterator[Database]:
+    """A migrated database of its own on the edition's server, dropped at the end."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
@@ -75,3 +76,10 @@ def database(server_url: str, edition: str) -> Iterator[Database]:
     yield Database(url, edition)
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def database(server_url: str, edition: str) -> Iterator[Database]:
+    """A fresh, migrated database on the edition's server."""
+    with fresh_database(server_url, edition) as fresh:
+        yield fresh

@@ -1,10 +1,37 @@
 -- name: write_refresh
 -- Continuous aggregates cannot be refreshed in a transaction: what waits is written with the load.
-INSERT INTO aggregate_refresh (from_day, to_day) VALUES (%s, %s);
+INSERT INTO aggregate_refresh (symbol, from_day, to_day) VALUES (%s, %s, %s);
 
 -- name: read_refreshes
 -- The days whose aggregates are older than their bars.
 SELECT refresh_id, from_day, to_day FROM aggregate_refresh ORDER BY refresh_id;
+
+-- name: find_erased
+-- Markets whose history a refresh of these days would erase: days with aggregates, without bars, and not
+-- touched by a load or removal of their own. One statement, so that a load of the same moment is seen whole;
+-- the bars are probed day by day, and only of such days: as a join they were all read.
+WITH untouched AS MATERIALIZED (
+    SELECT symbol, bucket
+    FROM candle_day AS day
+    WHERE bucket >= %(from_day)s AND bucket < %(to_day)s
+      AND NOT EXISTS (
+          SELECT FROM aggregate_refresh AS own
+          WHERE (own.symbol = day.symbol OR own.symbol IS NULL)
+            AND own.from_day <= day.bucket AND day.bucket < own.to_day
+      )
+)
+SELECT symbol, min(bucket), max(bucket), count(*)
+FROM untouched
+WHERE (
+    SELECT true FROM candle
+    WHERE candle.symbol = untouched.symbol
+      AND ts >= untouched.bucket AND ts < untouched.bucket + INTERVAL '24 hours'
+      -- the bounds once more, for only these tell the planner which chunks it may leave out
+      AND ts >= %(from_day)s AND ts < %(to_day)s
+    LIMIT 1
+) IS NULL
+GROUP BY symbol
+ORDER BY symbol;
 
 -- name: remove_refreshes
 -- Only what was refreshed: a load may have added to the list meanwhile.
@@ -69,9 +96,15 @@ DELETE FROM candle_day
 WHERE symbol = %(symbol)s AND bucket = ANY (%(days)s::timestamptz[]);
 
 -- name: read_stretch
--- From a market's first day to the day after its last.
+-- From a market's first day to the day after its last, in the bars or, where those were dropped, the aggregate.
 SELECT date_trunc('day', min(ts), 'UTC'), date_trunc('day', max(ts), 'UTC') + INTERVAL '24 hours'
-FROM candle WHERE symbol = %s;
+FROM (
+    SELECT min(ts) AS ts FROM candle WHERE symbol = %(symbol)s
+    UNION ALL SELECT max(ts) FROM candle WHERE symbol = %(symbol)s
+    UNION ALL SELECT min(bucket) FROM candle_day WHERE symbol = %(symbol)s
+    UNION ALL SELECT max(bucket) FROM candle_day WHERE symbol = %(symbol)s
+) AS ends
+HAVING min(ts) IS NOT NULL;
 
 -- name: remove_market_hours
 -- All of a market's.

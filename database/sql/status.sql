@@ -12,3 +12,20 @@ SELECT symbol,
 FROM load, unnest(sources) AS source
 GROUP BY symbol
 ORDER BY symbol;
+
+-- name: read_hypertable
+-- The bars' size with their indexes, and how many of its chunks are in the columnstore.
+SELECT pg_size_pretty(hypertable_size('candle')),
+       count(*),
+       count(*) FILTER (WHERE is_compressed)
+FROM timescaledb_information.chunks
+WHERE hypertable_schema = 'public' AND hypertable_name = 'candle';
+
+-- name: read_watermarks
+-- The end of the newest bucket that each aggregate has, the finer first; an empty one's is before all years.
+SELECT user_view_name, CASE WHEN watermark > '1000-01-01' THEN watermark END
+FROM _timescaledb_catalog.continuous_agg
+CROSS JOIN LATERAL _timescaledb_functions.cagg_watermark(mat_hypertable_id) AS ticks
+CROSS JOIN LATERAL _timescaledb_functions.to_timestamp(ticks) AS watermark
+WHERE user_view_schema = 'public'
+ORDER BY mat_hypertable_id;

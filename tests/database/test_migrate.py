@@ -82,3 +82,15 @@ def test_a_newer_database_is_refused(database: Database) -> None:
         connection.execute("INSERT INTO migration VALUES (99, '0099_from_later.sql', 'x')")
     with pytest.raises(MigrationError, match="install a newer btcql"):
         migrate(database.url)
+
+
+def test_a_database_made_without_continuous_aggregates_is_told_how_to_move(database: Database) -> None:
+    if database.edition != "community":
+        pytest.skip("has no continuous aggregates")
+    with psycopg.connect(database.url) as connection:
+        connection.execute("DROP VIEW candle_1h, candle_1d")
+        connection.execute("DROP MATERIALIZED VIEW candle_day")
+        connection.execute("DROP MATERIALIZED VIEW candle_hour")
+        connection.execute("DELETE FROM migration WHERE number > 3")
+    with pytest.raises(MigrationError, match=r"0004.*load it again from the lake"):
+        migrate(database.url)
