@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -13,11 +15,26 @@ import pytest
 
 from btcql.settings import Settings
 from database.binaries import Installation, find_installations
+from database.capabilities import read_capabilities
+from database.connection import connected
 from database.migrate import migrate
 from database.server import EmbeddedServer
 
 EDITIONS = ("community", "apache", "plain")
 _numbers = count(1)
+# A server of one's own to run on as well, as postgresql://user@/btcql?host=...&port=...; taken out of the
+# environment, for it is no setting of btcql.
+GIVEN_URL = os.environ.pop("BTCQL_TEST_DATABASE_URL", "")
+
+
+@cache
+def given_edition() -> str | None:
+    """Return the edition that the given server says it is; it must answer."""
+    if not GIVEN_URL:
+        return None
+    migrate(GIVEN_URL, 1)
+    with connected(GIVEN_URL) as connection:
+        return read_capabilities(connection).edition
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,8 @@ def installation_of(edition: str) -> Installation | None:
 
 def settings_of(edition: str, home: Path) -> Settings:
     installation = installation_of(edition)
-    assert installation is not None
+    if installation is None:
+        pytest.skip(f"no PostgreSQL of the {edition} edition is installed here to start and stop")
     return Settings(
         home_path=str(home),
         pg_bin=str(installation.bin),
@@ -45,7 +63,7 @@ def settings_of(edition: str, home: Path) -> Settings:
 
 
 def pytest_report_header() -> str:
-    found = [edition for edition in EDITIONS if installation_of(edition)]
+    found = [edition for edition in EDITIONS if edition == given_edition() or installation_of(edition)]
     missing = [edition for edition in EDITIONS if edition not in found]
     return f"editions: {', '.join(found)}" + (f"; NOT found here: {', '.join(missing)}" if missing else "")
 
@@ -53,7 +71,7 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session", params=EDITIONS)
 def edition(request: pytest.FixtureRequest) -> str:
     name: str = request.param
-    if installation_of(name) is None:
+    if name != given_edition() and installation_of(name) is None:
         pytest.skip(f"no PostgreSQL of the {name} edition is installed here")
     return name
 
@@ -61,6 +79,9 @@ def edition(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def server_url(edition: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of one server per edition, for the whole session."""
+    if edition == given_edition():
+        yield GIVEN_URL
+        return
     with EmbeddedServer(settings_of(edition, tmp_path_factory.mktemp(f"home {edition}"))).running() as url:
         yield url
 

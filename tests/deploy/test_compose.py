@@ -1,0 +1,166 @@
+"""docker-compose.yml, as far as it can be checked where no Docker engine runs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from btcql.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ["api", "database", "luigid", "migrate", "refresh"]
+LASTING = [service for service in SERVICES if service != "migrate"]
+
+Tree = dict[str, Any]
+
+
+def _read_yaml(path: Path) -> Tree:
+    yaml = pytest.importorskip("ruamel.yaml", reason="no YAML reader: pip install check-jsonschema")
+    tree: Tree = yaml.YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    return tree
+
+
+@pytest.fixture(scope="module")
+def compose() -> Tree:
+    return _read_yaml(ROOT / "docker-compose.yml")
+
+
+@pytest.fixture(scope="module")
+def workflow() -> Tree:
+    return _read_yaml(ROOT / ".github/workflows/test.yml")
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [
+        ("vendor.compose-spec", "docker-compose.yml"),
+        ("vendor.github-workflows", ".github/workflows/test.yml"),
+    ],
+)
+def test_file_follows_its_specifications_schema(schema: str, file: str) -> None:
+    pytest.importorskip("check_jsonschema", reason="no schema to check with: pip install check-jsonschema")
+    check = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(ROOT / file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_docker_compose_itself_accepts_the_file(tmp_path: Path) -> None:
+    docker = shutil.which("docker")
+    if (
+        not docker
+        or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no `docker compose` here")
+    check = subprocess.run(
+        [docker, "compose", "--file", str(ROOT / "docker-compose.yml"), "config", "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert check.returncode == 0, check.stderr
+
+
+def test_services_are_these(compose: Tree) -> None:
+    assert sorted(compose["services"]) == SERVICES
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_is_confined(compose: Tree, service: str) -> None:
+    described = compose["services"][service]
+    assert described["read_only"] is True
+    assert described["cap_drop"] == ["ALL"]
+    assert described["security_opt"] == ["no-new-privileges:true"]
+    assert int(described["user"].split(":")[0]) > 0
+    assert set(described["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    assert "privileged" not in described
+
+
+@pytest.mark.parametrize("service", LASTING)
+def test_lasting_service_tells_its_health_and_comes_back(compose: Tree, service: str) -> None:
+    described = compose["services"][service]
+    assert described["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
+    assert described["restart"] == "unless-stopped"
+
+
+def test_schema_is_migrated_once_before_anything_uses_it(compose: Tree) -> None:
+    services = compose["services"]
+    assert services["migrate"]["command"] == ["btcql", "db", "migrate"]
+    assert services["migrate"]["restart"] == "no"
+    assert services["migrate"]["depends_on"]["database"]["condition"] == "service_healthy"
+    for service in ("api", "refresh"):
+        condition = services[service]["depends_on"]["migrate"]["condition"]
+        assert condition == "service_completed_successfully"
+
+
+def test_database_is_healthy_only_when_it_answers_by_tcp(compose: Tree) -> None:
+    """While the image initialises, it answers on its socket, and would be taken for ready."""
+    assert "--host=127.0.0.1" in compose["services"]["database"]["healthcheck"]["test"]
+
+
+def test_images_are_pinned(compose: Tree) -> None:
+    images = {service["image"] for service in compose["services"].values()}
+    assert images == {"timescale/timescaledb:2.28.3-pg17", "btcql:local"}
+    bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert bases
+    assert all(re.fullmatch(r"python:3\.13\.\d+-slim-\w+", base) for base in bases)
+
+
+def test_only_the_api_and_on_loopback_luigid_are_published(compose: Tree) -> None:
+    published = {
+        name: service["ports"] for name, service in compose["services"].items() if "ports" in service
+    }
+    assert published == {"api": ["8000:8000"], "luigid": ["127.0.0.1:8082:8082"]}
+
+
+def test_database_is_on_an_internal_network_alone(compose: Tree) -> None:
+    assert compose["services"]["database"]["networks"] == ["data"]
+    assert compose["networks"]["data"]["internal"] is True
+    assert "data" not in compose["services"]["luigid"]["networks"]
+
+
+def test_the_only_secret_is_a_file(compose: Tree) -> None:
+    assert compose["secrets"] == {"database_password": {"file": "deploy/secrets/database_password"}}
+    for service in compose["services"].values():
+        for variable, value in service.get("environment", {}).items():
+            if "PASSWORD" in variable:
+                assert (variable[-5:], value) == ("_FILE", "/run/secrets/database_password")
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    assert not re.search(r"://[^/@\s]*:[^/@\s]*@", text), "an address with a password in it"
+
+
+@pytest.mark.parametrize("service", ["migrate", "api", "refresh"])
+def test_settings_of_the_service_are_settings(compose: Tree, service: str) -> None:
+    environment = compose["services"][service]["environment"]
+    settings = Settings.read(environment)
+    assert settings.database_url == "postgresql://btcql@database/btcql"
+    assert environment["DATABASE_PASSWORD_FILE"] == "/run/secrets/database_password"
+    assert compose["services"][service]["secrets"] == ["database_password"]
+
+
+def test_volumes_are_where_the_image_keeps_its_data(compose: Tree) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    settings = Settings.read(dict(re.findall(r"(BTCQL_\w+)=(\S+)", dockerfile)))
+    assert compose["services"]["refresh"]["volumes"] == [f"home:{settings.home}", f"lake:{settings.lake}"]
+    for volume in (str(settings.home), settings.lake, "/var/lib/luigi"):
+        assert re.search(rf"install --directory --owner=btcql .*{re.escape(volume)}\b", dockerfile)
+
+
+def test_ci_tests_on_the_image_of_production(compose: Tree, workflow: Tree) -> None:
+    service = workflow["jobs"]["community"]["services"]["database"]
+    assert service["image"] == compose["services"]["database"]["image"]
+
+
+def test_ci_runs_on_every_python_and_pins_its_actions(workflow: Tree) -> None:
+    assert workflow["jobs"]["python"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in steps if "uses" in step)
