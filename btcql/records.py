@@ -1,4 +1,4 @@
-"""The records that travel between the packages: frozen, in UTC."""
+"""The words that the packages share: symbols, sources, bar lengths, ranges and kinds of average."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Pool:
         settings = {
             "TimeZone": "UTC",
             "default_transaction_read_only": "on",
-            # several statements of one reader see one version of the data, if it opens a transaction
+            # for a reader that opens a transaction to see one version of the data; none does yet
             "default_transaction_isolation": "repeatable read",
             "statement_timeout": str(int(self._statement_seconds * 1000)),
             # a generic plan cannot know which chunks a range leaves out, and opens them all

@@ -48,11 +48,15 @@ def migrate(
 @database.command()
 def status() -> None:
     """Show the server, its edition, the migrations and the markets."""
+    show_status(Settings.read())
+
+
+def show_status(settings: Settings) -> None:
+    """Print what is known of the database; where there is none, looking makes none."""
     from database.connection import connected
     from database.server import EmbeddedServer, opened
     from database.status import read_status
 
-    settings = Settings.read()
     if not settings.database_url and not EmbeddedServer(settings).exists:
         typer.echo(f"no database yet in {settings.home}: btcql up, or btcql import, makes it")
         return

@@ -8,6 +8,7 @@ import typer
 
 from btcql import __version__
 from btcql.cli import app
+from btcql.cli.database import show_status
 from btcql.settings import Settings
 
 
@@ -15,9 +16,6 @@ from btcql.settings import Settings
 def doctor() -> None:
     """Show the settings in force, the database servers found, and whether the database answers."""
     from database.binaries import find_installations
-    from database.connection import connected
-    from database.server import EmbeddedServer, opened
-    from database.status import read_status
 
     settings = Settings.read()
     typer.echo(f"btcql {__version__} on Python {platform.python_version()}, {platform.platform()}\n")
@@ -27,9 +25,4 @@ def doctor() -> None:
     for found in find_installations(settings.pg_bin):
         typer.echo(f"  {found.major} {'with' if found.timescaledb else 'without'} TimescaleDB: {found.bin}")
     typer.echo("")
-    if not settings.database_url and not EmbeddedServer(settings).exists:
-        typer.echo(f"no database yet in {settings.home}: btcql up, or btcql import, makes it")
-        return
-    with opened(settings) as url, connected(url) as connection:
-        for name, value in read_status(connection):
-            typer.echo(f"{name:<20} {value}")
+    show_status(settings)
