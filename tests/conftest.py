@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -77,13 +77,22 @@ def edition(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def server_url(edition: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Start an edition's server when it is first asked for; all run until the session ends."""
+    with ExitStack() as stack:
+
+        @cache
+        def start(edition: str) -> str:
+            home = tmp_path_factory.mktemp(f"home {edition}")
+            return stack.enter_context(EmbeddedServer(settings_of(edition, home)).running())
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def server_url(edition: str, _servers: Callable[[str], str]) -> str:
     """The address of one server per edition, for the whole session."""
-    if edition == given_edition():
-        yield GIVEN_URL
-        return
-    with EmbeddedServer(settings_of(edition, tmp_path_factory.mktemp(f"home {edition}"))).running() as url:
-        yield url
+    return GIVEN_URL if edition == given_edition() else _servers(edition)
 
 
 @contextmanager
