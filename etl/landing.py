@@ -43,7 +43,13 @@ class LandFile(PipelineTask):
     def run(self) -> None:
         """Read, keep, publish, and only then write the receipt."""
         now = datetime.now(UTC)
-        path = Path(self.path) if self.path else self.lake.original(self.sha256)
+        if self.path:
+            self._land(Path(self.path), now)
+        else:
+            with self.lake.original(self.sha256) as path:
+                self._land(path, now)
+
+    def _land(self, path: Path, now: datetime) -> None:
         bars = read_bars(path, self._timeframe, now)
         self.lake.keep_original(path, self.sha256)
         partitions = []

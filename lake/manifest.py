@@ -98,6 +98,14 @@ class Manifest:
             fields.end()
             return manifest
 
+    @classmethod
+    def of(cls, partition: Partition, content: bytes, name: str) -> Manifest:
+        """Read the manifest of `partition`; LakeError, naming the file, where it is another's."""
+        manifest = cls.from_json(content, name)
+        if manifest.partition != partition:
+            raise LakeError(f"{name} describes {manifest.partition}, not its own folder")
+        return manifest
+
 
 def _raw_file(fields: Fields) -> RawFile:
     file = RawFile(

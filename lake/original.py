@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from btcql.errors import InputError, LakeError
-from lake.files import Files
+from lake.files import REPAIR, Files
 
 ORIGINAL = "original"
 
@@ -26,34 +28,73 @@ def file_sha256(path: Path) -> str:
 
 def keep(files: Files, path: Path, sha256: str) -> None:
     """Copy a file piece by piece, once; InputError when its bytes are not those `sha256` was taken of."""
-    name = f"{ORIGINAL}/{sha256}/{path.name}"
     try:
-        if files.size(name) == path.stat().st_size:
-            return
-        with path.open("rb") as file:
-            files.publish(name, _hashed(file, sha256, path))
+        size = path.stat().st_size
     except OSError as error:
         raise InputError(str(path), f"cannot be read: {error.strerror or error}") from error
+    if files.size(f"{ORIGINAL}/{sha256}/{path.name}") != size:
+        put(files, path, sha256, path.name)
 
 
-def find(files: Files, sha256: str) -> Path:
-    """Return the path of a kept file; LakeError when it was never kept."""
-    for name in files.names(f"{ORIGINAL}/{sha256}"):
-        return Path(files.path(f"{ORIGINAL}/{sha256}/{name}"))
-    raise LakeError(
-        f"{files.path(ORIGINAL)} has no file of SHA-256 {sha256}: its import was interrupted, run it again"
-    )
+def put(files: Files, path: Path, sha256: str, name: str) -> None:
+    """Copy a file piece by piece as `name`, over whatever is there; InputError as `keep`."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read: {error.strerror or error}") from error
+    with file:
+        files.publish(f"{ORIGINAL}/{sha256}/{name}", _hashed(file, sha256, path))
 
 
-def wrong(files: Files) -> Iterator[str]:
-    """Read every kept file and yield one line for each whose bytes are no longer its own."""
-    for sha256 in files.names(ORIGINAL):
-        for name in files.names(f"{ORIGINAL}/{sha256}"):
-            path, digest = f"{ORIGINAL}/{sha256}/{name}", hashlib.sha256()
-            for piece in files.chunks(path, _PIECE):
+@contextmanager
+def opened(files: Files, sha256: str) -> Iterator[Path]:
+    """Yield a path at which a kept file can be read, by its own name; a copy where the lake is elsewhere.
+
+    Raises LakeError when it was never kept, and when a copy's bytes are not its own.
+    """
+    names = files.names(f"{ORIGINAL}/{sha256}")
+    if not names:
+        raise LakeError(
+            f"{files.path(ORIGINAL)} has no file of SHA-256 {sha256}: "
+            "its import was interrupted, run it again"
+        )
+    name = f"{ORIGINAL}/{sha256}/{names[0]}"
+    local = files.local(name)
+    if local:
+        yield local
+        return
+    with tempfile.TemporaryDirectory(prefix="btcql-") as folder:
+        copy, digest = Path(folder) / names[0], hashlib.sha256()
+        with copy.open("xb") as file:
+            for piece in files.chunks(name):
                 digest.update(piece)
-            if digest.hexdigest() != sha256:
-                yield f"{files.path(path)} does not match its checksum: restore it from a copy"
+                file.write(piece)
+        if digest.hexdigest() != sha256:
+            raise LakeError(damaged(files, name))
+        yield copy
+
+
+def verified(files: Files, name: str, sha256: str) -> bytes:
+    """Return a file's bytes; LakeError unless they are those `sha256` was taken of."""
+    content = files.read(name)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise LakeError(damaged(files, name))
+    return content
+
+
+def damaged(files: Files, name: str) -> str:
+    """Say that a file of the lake is not what it was, and the way out."""
+    return f"{files.path(name)} does not match its checksum: {REPAIR}"
+
+
+def wrong(files: Files) -> Iterator[tuple[str, str]]:
+    """Read every kept file and yield its name and a line for each whose bytes are no longer its own."""
+    for name in files.find(ORIGINAL, None, None):
+        digest = hashlib.sha256()
+        for piece in files.chunks(name):
+            digest.update(piece)
+        if digest.hexdigest() != name.split("/")[1]:
+            yield name, damaged(files, name)
 
 
 def _hashed(file: BinaryIO, sha256: str, path: Path) -> Iterator[bytes]:

@@ -8,7 +8,10 @@ receipt/source=<s>/symbol=<s>/timeframe=<t>/<sha256>.json     the marker of a wh
 from __future__ import annotations
 
 import hashlib
+import random
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,22 +21,27 @@ import pyarrow as pa
 from btcql.errors import LakeError
 from btcql.records import Timeframe, utc
 from lake import original
-from lake.files import Files
+from lake.address import files_at
+from lake.damage import Damage, find_damage, read_manifest
 from lake.manifest import Manifest, RawFile
 from lake.path import MANIFEST, RAW, Partition, hive, part_name
-from lake.receipt import RECEIPT, Receipt, receipt_folder
+from lake.receipt import Receipt, receipt_folder
 from lake.schema import check_bars, from_parquet, merged, same_bars, span, to_parquet
+
+_ROUNDS = 30  # each one lost is another writer's won, so this many are only lost to a crowd
+_LONGEST_WAIT_SECONDS = 1.0
 
 
 class Lake:
-    """The raw lake at `root`; opening it touches nothing, the first write makes it.
+    """The raw lake at an address; opening it touches nothing, the first write makes it.
 
-    Every method raises LakeError, naming the file, for a lake that is damaged or cannot be written.
+    `root` is the address as it may be shown. Every method raises LakeError, naming the file, for a lake
+    that is damaged or cannot be reached or written.
     """
 
-    def __init__(self, root: str) -> None:
-        self.root = root
-        self._files = Files(root)
+    def __init__(self, address: str) -> None:
+        self._files = files_at(address)
+        self.root = self._files.root
 
     def publish(
         self,
@@ -54,36 +62,62 @@ class Lake:
         reach = min(utc(complete_through), partition.end)
         if end > reach:
             raise LakeError(f"{partition}: the bar of {last} is still forming, for data end at {reach}")
-        with self._files.locked(_series(partition.source, partition.symbol, partition.timeframe)):
-            self._files.remove_temporary(partition.folder)
-            known = self.manifest(partition)
-            files, part = known.files if known else (), b""
-            if known is None or not same_bars(bars, self.read(partition)):
-                part = to_parquet(bars)
-                sha256 = hashlib.sha256(part).hexdigest()
-                name = part_name(first, end, sha256)
-                added = RawFile(name, sha256, bars.num_rows, first, last, utc(fetched_at), dict(request))
-                # bars that go back to an earlier file's values move that file to the end, where it wins
-                files = (*(file for file in files if file.name != name), added)
-            reach = max(reach, known.complete_through) if known else reach
-            if known and (known.files, known.complete_through) == (files, reach):
-                return False
-            manifest = Manifest(partition, known.version + 1 if known else 1, files, reach)
-            content = manifest.to_json().encode()
-            if part:
-                self._files.publish(f"{partition.folder}/{files[-1].name}", [part])
-            self._files.publish(f"{partition.folder}/{MANIFEST}", [content])
-            return True
+        series = _series(partition.source, partition.symbol, partition.timeframe)
+        with self._files.exclusive(series, partition.folder):
+            for tried in range(_ROUNDS):
+                changed = self._publish(partition, bars, dict(request), (first, last, end), reach, fetched_at)
+                if changed is not None:
+                    return changed
+                # another's was faster; who lost once more waits longer, so that they come apart
+                time.sleep(random.uniform(0, min(0.01 * 2**tried, _LONGEST_WAIT_SECONDS)))  # noqa: S311
+        raise LakeError(
+            f"{self._files.path(partition.folder)}: others changed its {MANIFEST} {_ROUNDS} times "
+            "while this one was published: run it again when they are done"
+        )
+
+    def _publish(
+        self,
+        partition: Partition,
+        bars: pa.Table,
+        request: dict[str, Any],
+        reached: tuple[datetime, datetime, datetime],
+        reach: datetime,
+        fetched_at: datetime,
+    ) -> bool | None:
+        """Read, merge, publish; return whether that changed anything, None when another was faster."""
+        name = f"{partition}/{MANIFEST}"
+        seen = self._files.current(name)
+        known = Manifest.of(partition, seen.content, self._files.path(name)) if seen else None
+        files, part = known.files if known else (), b""
+        if known is None or not same_bars(bars, merged([table for _, table in self.files(partition, known)])):
+            part = to_parquet(bars)
+            sha256 = hashlib.sha256(part).hexdigest()
+            first, last, end = reached
+            added = RawFile(
+                part_name(first, end, sha256), sha256, bars.num_rows, first, last, utc(fetched_at), request
+            )
+            # bars that go back to an earlier file's values move that file to the end, where it wins
+            files = (*(file for file in files if file.name != added.name), added)
+        reach = max(reach, known.complete_through) if known else reach
+        if known and (known.files, known.complete_through) == (files, reach):
+            return False
+        manifest = Manifest(partition, known.version + 1 if known else 1, files, reach)
+        if part:
+            self._files.publish(f"{partition.folder}/{files[-1].name}", [part])
+        content = manifest.to_json().encode()
+        return True if self._files.swap(name, content, seen) else None
 
     def manifest(self, partition: Partition) -> Manifest | None:
         """Return the partition's manifest, None when nothing was published there."""
-        name = f"{partition.folder}/{MANIFEST}"
-        if not self._files.exists(name):
-            return None
-        manifest = Manifest.from_json(self._files.read(name), self._files.path(name))
-        if manifest.partition != partition:
-            raise LakeError(f"{self._files.path(name)} describes {manifest.partition}, not its own folder")
-        return manifest
+        return read_manifest(self._files, partition)
+
+    def manifests(self, symbol: str | None = None, month: date | None = None) -> list[Manifest]:
+        """Return the manifests of `partitions`, in its order: in few requests, where each is a journey."""
+        found = [
+            Manifest.of(Partition.parse(name.rpartition("/")[0]), content, self._files.path(name))
+            for name, content in self._files.documents(*_manifest_levels(symbol, month))
+        ]
+        return sorted(found, key=lambda manifest: manifest.partition)
 
     def partitions(self, symbol: str | None = None, month: date | None = None) -> list[Partition]:
         """Return the partitions that have a manifest, sorted; only those of `symbol` and `month` if given."""
@@ -91,9 +125,8 @@ class Lake:
 
     def walk(self, symbol: str | None = None, month: date | None = None) -> Iterator[Partition]:
         """Yield as `partitions`, one by one in the order of the folders."""
-        for folder in self._folders(symbol, month):
-            if self._files.exists(f"{folder}/{MANIFEST}"):
-                yield Partition.parse(folder)
+        for name in self._files.find(*_manifest_levels(symbol, month)):
+            yield Partition.parse(name.rpartition("/")[0])
 
     def symbols(self) -> list[str]:
         """Return the symbols that have bars, sorted."""
@@ -116,115 +149,83 @@ class Lake:
         return merged(tables)
 
     def _verified(self, partition: Partition, file: RawFile) -> pa.Table:
-        name = f"{partition.folder}/{file.name}"
-        content = self._files.read(name)
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise LakeError(
-                f"{self._files.path(name)} does not match its checksum: restore it from a copy, or remove "
-                f"it with its {MANIFEST} and land the month again"
-            )
-        return from_parquet(content, self._files.path(name))
+        name = f"{partition}/{file.name}"
+        return from_parquet(original.verified(self._files, name, file.sha256), self._files.path(name))
 
     def keep_original(self, path: Path, sha256: str) -> None:
         """Copy an imported file's own bytes into the lake, once; InputError if they changed meanwhile."""
         original.keep(self._files, path, sha256)
 
-    def original(self, sha256: str) -> Path:
-        """Return the kept copy of an imported file; LakeError when there is none."""
-        return original.find(self._files, sha256)
+    def original(self, sha256: str) -> AbstractContextManager[Path]:
+        """Yield a path at which an imported file's kept bytes can be read; LakeError when there are none."""
+        return original.opened(self._files, sha256)
 
     def receipt(self, sha256: str, symbol: str, source: str, timeframe: Timeframe | None) -> Receipt | None:
         """Return the receipt of a file's import; without a timeframe, whichever it was imported as."""
         for candidate in (timeframe,) if timeframe else Timeframe:
             name = f"{receipt_folder(symbol, source, candidate)}/{sha256}.json"
-            if self._files.exists(name):
-                return Receipt.from_json(self._files.read(name), self._files.path(name))
+            seen = self._files.current(name)
+            if seen:
+                return Receipt.from_json(seen.content, self._files.path(name))
         return None
 
     def write_receipt(self, receipt: Receipt) -> None:
         """Mark an import as whole; LakeError unless every partition that it lists is published."""
-        for partition in receipt.partitions:
-            if self.manifest(partition) is None:
-                raise LakeError(f"{partition} is not in the lake: {receipt.name} was not landed whole")
-        with self._files.locked(_series(receipt.source, receipt.symbol, receipt.timeframe)):
+        missing = set(receipt.partitions) - set(self.walk(receipt.symbol))
+        if missing:
+            raise LakeError(f"{min(missing)} is not in the lake: {receipt.name} was not landed whole")
+        with self._files.exclusive(_series(receipt.source, receipt.symbol, receipt.timeframe)):
             self._files.publish(receipt.path, [receipt.to_json().encode()])
 
     def remove(self, symbol: str, source: str) -> list[Partition]:
         """Remove a source's bars of a symbol; return the partitions that are gone.
 
         Markers go before what they vouch for (receipts, manifests, files), so that an interrupted
-        removal leaves no promise unkept, and the next one finishes it.
+        removal leaves no promise unkept, and the next one finishes it. Not for a series that another
+        process may be publishing to, unless the lake is on a local disk.
         """
         removed = []
         for timeframe in Timeframe:
-            with self._files.locked(_series(source, symbol, timeframe)):
+            with self._files.exclusive(_series(source, symbol, timeframe)):
                 receipts = receipt_folder(symbol, source, timeframe)
                 for name in self._files.names(receipts):
                     self._files.remove(f"{receipts}/{name}")
                 self._files.remove_folder(receipts)
-                own = [
-                    Partition.parse(folder)
-                    for folder in self._files.tree(_bars_folder(source, symbol, timeframe), 1)
-                ]
-                for partition in own:
-                    if self._files.exists(f"{partition.folder}/{MANIFEST}"):
-                        self._files.remove(f"{partition.folder}/{MANIFEST}")
-                        removed.append(partition)
-                for partition in own:
-                    for name in self._files.names(partition.folder):
-                        self._files.remove(f"{partition.folder}/{name}")
-                    self._files.remove_temporary(partition.folder)
-                    self._files.remove_folder(partition.folder)
+                own = self._files.find(*_bars_folder(source, symbol, timeframe).split("/"), None, None)
+                for name in own:
+                    if name.endswith(f"/{MANIFEST}"):
+                        self._files.remove(name)
+                        removed.append(Partition.parse(name.rpartition("/")[0]))
+                for name in own:
+                    if not name.endswith(f"/{MANIFEST}"):
+                        self._files.remove(name)
+                for folder in sorted({name.rpartition("/")[0] for name in own}):
+                    self._files.remove_folder(folder)
         return sorted(removed)
 
     def verify(self) -> list[str]:
         """Read everything and return one line for each thing that is wrong; empty when the lake is whole."""
-        problems = []
-        for partition in self.partitions():
-            try:
-                manifest = self.manifest(partition)
-            except LakeError as error:
-                problems.append(str(error))
-                continue
-            for file in manifest.files if manifest else ():
-                try:
-                    table = self._verified(partition, file)
-                    check_bars(table, partition)
-                    if (table.num_rows, *span(table, partition.timeframe)[:2]) != _described(file):
-                        problems.append(f"{partition}/{file.name} is not as its {MANIFEST} describes it")
-                except LakeError as error:
-                    problems.append(str(error))
-        return [*problems, *original.wrong(self._files), *self._wrong_receipts()]
+        return [damage.problem for damage in self.damage()]
 
-    def _wrong_receipts(self) -> Iterator[str]:
-        for name in self._files.tree(RECEIPT, 4):
-            try:
-                receipt = Receipt.from_json(self._files.read(name), self._files.path(name))
-            except LakeError as error:
-                yield str(error)
-                continue
-            for partition in receipt.partitions:
-                if not self._files.exists(f"{partition.folder}/{MANIFEST}"):
-                    yield f"{self._files.path(name)} lists {partition}, which has no {MANIFEST}"
+    def damage(self) -> list[Damage]:
+        """Read everything and return what is not as it was published."""
+        return list(find_damage(self._files))
 
     def sweep(self) -> int:
         """Remove temporary files that writers left over an hour ago; return how many there were."""
         return self._files.sweep()
 
-    def _folders(self, symbol: str | None, month: date | None) -> Iterator[str]:
-        """Yield the folders that partitions have or would have, with a manifest or not."""
-        for source in self._files.names(RAW):
-            for level in self._files.names(f"{RAW}/{source}"):
-                if symbol is None or level == hive("symbol", symbol):
-                    for timeframe in self._files.tree(f"{RAW}/{source}/{level}", 1):
-                        if month:
-                            yield f"{timeframe}/{hive('month', f'{month:%Y-%m}')}"
-                        else:
-                            yield from self._files.tree(timeframe, 1)
 
-
-def _described(file: RawFile) -> tuple[int, datetime, datetime]:
-    return file.rows, file.first_ts, file.last_ts
+def _manifest_levels(symbol: str | None, month: date | None) -> tuple[str | None, ...]:
+    """Return the levels of the paths of manifests, None for those that may be any."""
+    return (
+        RAW,
+        None,
+        hive("symbol", symbol) if symbol else None,
+        None,
+        hive("month", f"{month:%Y-%m}") if month else None,
+        MANIFEST,
+    )
 
 
 def _bars_folder(source: str, symbol: str, timeframe: Timeframe) -> str:

@@ -307,7 +307,7 @@ def test_sweep_removes_only_what_dead_writers_left(lake: Lake) -> None:
 
 
 def test_other_kinds_of_lake_are_refused_by_name() -> None:
-    with pytest.raises(LakeError, match="memory://lake is not a local folder"):
+    with pytest.raises(LakeError, match="memory://lake is not the address of a lake: give a folder"):
         Lake("memory://lake")
 
 
