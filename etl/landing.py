@@ -9,7 +9,7 @@ import luigi
 from luigi.parameter import ParameterVisibility
 
 from btcql.records import SYNTHETIC, Timeframe
-from etl.sources.plain import read_bars
+from etl.sources import archive
 from etl.sources.sample import sample_bars, sample_sha256
 from etl.task import NOTICE, PipelineTask
 from lake.path import Partition
@@ -50,19 +50,19 @@ class LandFile(PipelineTask):
                 self._land(path, now)
 
     def _land(self, path: Path, now: datetime) -> None:
-        bars = read_bars(path, self._timeframe, now)
-        self.lake.keep_original(path, self.sha256)
-        partitions = []
-        for month, table in by_month(bars.table):
-            partition = Partition(self.source, self.symbol, bars.timeframe, month)
-            self.lake.publish(
-                partition,
-                table,
-                request={key: self.param_kwargs[key] for key in ("name", "sha256", "timeframe")},
-                complete_through=bars.complete_through,
-                fetched_at=now,
-            )
-            partitions.append(partition)
+        with archive.opened(path, self._timeframe, now, Path(self.work_path)) as bars:
+            self.lake.keep_original(path, self.sha256)
+            partitions = []
+            for month, table in bars.months():
+                partition = Partition(self.source, self.symbol, bars.timeframe, month)
+                self.lake.publish(
+                    partition,
+                    table,
+                    request={key: self.param_kwargs[key] for key in ("name", "sha256", "timeframe")},
+                    complete_through=bars.complete_through,
+                    fetched_at=now,
+                )
+                partitions.append(partition)
         self.lake.write_receipt(
             Receipt(
                 sha256=self.sha256,
@@ -70,14 +70,14 @@ class LandFile(PipelineTask):
                 source=self.source,
                 timeframe=bars.timeframe,
                 name=self.name,
-                rows=bars.table.num_rows,
+                rows=bars.rows,
                 complete_through=bars.complete_through,
                 landed_at=now,
                 partitions=tuple(partitions),
             )
         )
-        self.say("\n".join([f"{bars.table.num_rows:,} bars of {bars.timeframe}", *bars.notices]))
-        self.trigger_event(NOTICE, self, bars.notices)
+        self.say("\n".join([f"{bars.rows:,} bars of {bars.timeframe}", *bars.notices]))
+        self.trigger_event(NOTICE, self, [f"{self.name}: {notice}" for notice in bars.notices])
 
 
 class LandSample(PipelineTask):

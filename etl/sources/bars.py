@@ -1,13 +1,25 @@
-"""What every source hands on: whole, checked bars and what was repaired on the way."""
+"""What every source hands on: checked bars and what was repaired on the way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 
 from btcql.records import Timeframe
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some consecutive bars as they were read, not checked yet.
+
+    `ts`: int64 microseconds since the epoch; `numbers`: float64 open, high, low, close and volume, as long.
+    """
+
+    ts: np.ndarray
+    numbers: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)

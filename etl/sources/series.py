@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,6 +16,7 @@ from etl.sources.stamps import GENESIS, spelt
 from lake.schema import PRICES, bars_table
 
 _MINUTE = 60_000_000
+_PIECE = 1 << 20  # so many rows are looked at together, where the whole would be one more copy of it
 _FEW = 3  # so many bars on whole days may be chance; more are daily bars
 
 
@@ -28,6 +32,23 @@ class RowError(SeriesError):
         super().__init__(f"row {row}: {reason}")
 
 
+class Column(Protocol):
+    """Numbers of bars, of which some can be taken; an array is one."""
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Return the numbers at these rows, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """Which rows of a series are its bars: `rows` in ascending order of time, unique, none forming."""
+
+    rows: np.ndarray | slice
+    timeframe: Timeframe
+    complete_through: datetime
+    notices: tuple[str, ...]
+
+
 def finish(
     ts: np.ndarray, numbers: dict[str, np.ndarray], timeframe: Timeframe | None, now: datetime
 ) -> Bars:
@@ -36,30 +57,43 @@ def finish(
     `ts`: int64 microseconds since the epoch, at least one; `numbers`: float64 open, high, low, close
     and volume, as long. Raises RowError for the first odd row, SeriesError for the whole.
     """
-    _check_rows(ts, numbers, now)
-    order = np.argsort(ts, kind="stable")
+    check_rows(ts, numbers, now)
+    found = arrange(ts, numbers, timeframe, now)
+    table = bars_table(ts[found.rows], {name: column[found.rows] for name, column in numbers.items()})
+    return Bars(table, found.timeframe, found.complete_through, found.notices)
+
+
+def arrange(
+    ts: np.ndarray, columns: Mapping[str, Column], timeframe: Timeframe | None, now: datetime
+) -> Arranged:
+    """Sort checked rows, leave out the repeated and the forming, and find the bars' length.
+
+    Rows in ascending order, as almost all are, need no second array. Raises as `finish`.
+    """
     notices = []
-    late = int((ts[1:] < np.maximum.accumulate(ts)[:-1]).sum())
-    if late:
-        notices.append(f"rows were not in order of time ({late} of {len(ts)}): sorted")
-    kept = _without_repeats(ts, numbers, order)
-    if len(kept) < len(ts):
-        notices.append(f"repeated rows were dropped: {len(ts) - len(kept)}")
-    timeframe = _checked_timeframe(ts, kept, timeframe)
+    kept: np.ndarray | slice = slice(0, len(ts))
+    if not (ts[1:] > ts[:-1]).all():
+        order = np.argsort(ts, kind="stable")
+        late = int((ts[1:] < np.maximum.accumulate(ts)[:-1]).sum())
+        if late and not (ts[1:] <= ts[:-1]).all():  # newest first is an order, too
+            notices.append(f"rows were not in order of time ({late} of {len(ts)}): sorted")
+        kept = _without_repeats(ts, columns, order)
+        if len(kept) < len(ts):
+            notices.append(f"repeated rows were dropped: {len(ts) - len(kept)}")
+    ascending = ts[kept]
+    timeframe = _checked_timeframe(ts, ascending, timeframe)
     length = timeframe.minutes * _MINUTE
-    closed = kept[ts[kept] + length <= _microseconds(now)]
-    if len(closed) < len(kept):
-        notices.append(f"the bar of {spelt(ts[kept[-1]])} was still forming: dropped")
-    if not len(closed):
+    closed = int(np.searchsorted(ascending, _microseconds(now) - length, side="right"))
+    if closed < len(ascending):
+        notices.append(f"the bar of {spelt(ascending[-1])} was still forming: dropped")
+    if not closed:
         raise SeriesError("there is no bar that has ended yet")
-    # rows that are in order already need no copy
-    taken = slice(len(closed)) if not late and len(kept) == len(ts) else closed
-    table = bars_table(ts[taken], {name: column[taken] for name, column in numbers.items()})
-    through = datetime.fromtimestamp(int(ts[closed[-1]] + length) // 1_000_000, UTC)
-    return Bars(table, timeframe, through, tuple(notices))
+    through = datetime.fromtimestamp(int(ascending[closed - 1] + length) // 1_000_000, UTC)
+    rows = slice(0, closed) if isinstance(kept, slice) else kept[:closed]
+    return Arranged(rows, timeframe, through, tuple(notices))
 
 
-def _check_rows(ts: np.ndarray, numbers: dict[str, np.ndarray], now: datetime) -> None:
+def check_rows(ts: np.ndarray, numbers: dict[str, np.ndarray], now: datetime) -> None:
     """Raise RowError for the first row whose values cannot be a bar's."""
     open_, high, low, close = (numbers[name] for name in PRICES)
     volume = numbers["volume"]
@@ -93,14 +127,14 @@ def _check_rows(ts: np.ndarray, numbers: dict[str, np.ndarray], now: datetime) -
         raise RowError(row, rules[rank][1](row))
 
 
-def _without_repeats(ts: np.ndarray, numbers: dict[str, np.ndarray], order: np.ndarray) -> np.ndarray:
+def _without_repeats(ts: np.ndarray, columns: Mapping[str, Column], order: np.ndarray) -> np.ndarray:
     """Return `order` without rows that repeat the one before; RowError where two rows contradict."""
     again = ts[order[1:]] == ts[order[:-1]]
     if not again.any():
         return order
     first, second = order[:-1][again], order[1:][again]
     differs = np.zeros(len(first), dtype=bool)
-    for column in numbers.values():
+    for column in columns.values():
         differs |= column[first] != column[second]
     if differs.any():
         row = int(second[differs].min())
@@ -108,27 +142,41 @@ def _without_repeats(ts: np.ndarray, numbers: dict[str, np.ndarray], order: np.n
     return order[np.concatenate(([True], ~again))]
 
 
-def _checked_timeframe(ts: np.ndarray, kept: np.ndarray, timeframe: Timeframe | None) -> Timeframe:
+def _checked_timeframe(ts: np.ndarray, ascending: np.ndarray, timeframe: Timeframe | None) -> Timeframe:
     """Return the timeframe given, or that of the most common spacing; every bar must start one of it."""
-    whole = [frame for frame in Timeframe if not (ts % (frame.minutes * _MINUTE)).any()]
+    whole = [frame for frame in Timeframe if _first_within(ts, frame) is None]
     if timeframe is None:
-        timeframe = _inferred(np.diff(ts[kept]))
-    elif len(kept) > _FEW and whole and whole[-1].minutes > timeframe.minutes:
+        timeframe = _inferred(ascending)
+    elif len(ascending) > _FEW and whole and whole[-1].minutes > timeframe.minutes:
         raise SeriesError(
             f"every bar starts on a whole {whole[-1]}: these are {whole[-1]} bars, not {timeframe}"
         )
-    if timeframe not in whole:
-        row = int(np.argmax(ts % (timeframe.minutes * _MINUTE) != 0))
+    row = _first_within(ts, timeframe)
+    if row is not None:
         fit = f"{whole[-1]} would fit all rows" if whole else "no timeframe (1m, 1h, 1d) fits all rows"
         raise RowError(row, f"timestamp {spelt(ts[row])} does not start a {timeframe} bar in UTC: {fit}")
     return timeframe
 
 
-def _inferred(spacings: np.ndarray) -> Timeframe:
-    if not len(spacings):
+def _first_within(ts: np.ndarray, frame: Timeframe) -> int | None:
+    """Return the first row that does not start a bar of this length."""
+    for start in range(0, len(ts), _PIECE):
+        within = ts[start : start + _PIECE] % (frame.minutes * _MINUTE) != 0
+        if within.any():
+            return start + int(np.argmax(within))
+    return None
+
+
+def _inferred(ascending: np.ndarray) -> Timeframe:
+    """Return the timeframe whose length is the most common spacing."""
+    if len(ascending) == 1:
         raise SeriesError("one bar does not tell its length: give --timeframe (1m, 1h or 1d)")
-    values, counts = np.unique(spacings, return_counts=True)
-    spacing = int(values[np.argmax(counts)])
+    spacings: Counter[int] = Counter()
+    for start in range(0, len(ascending) - 1, _PIECE):
+        values, counts = np.unique(np.diff(ascending[start : start + _PIECE + 1]), return_counts=True)
+        spacings.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+    most = max(spacings.values())
+    spacing = min(value for value, count in spacings.items() if count == most)
     for frame in Timeframe:
         if frame.minutes * _MINUTE == spacing:
             return frame

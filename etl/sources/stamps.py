@@ -23,21 +23,29 @@ def is_epoch(text: str) -> bool:
     return bool(_EPOCH.fullmatch(text))
 
 
-def unit_name(number: int) -> str:
-    """Return the name of the unit that an epoch of this magnitude is in."""
-    if abs(number) >= _TOO_LARGE:
-        return "no known unit"
-    return next(name for least, name, _ in reversed(_UNITS) if abs(number) >= least)
+def scaled(numbers: np.ndarray, first: int | None) -> tuple[np.ndarray, int | None]:
+    """Turn int64 epochs into microseconds, and name the first row, from 0, whose unit will not do.
 
-
-def scaled(numbers: np.ndarray) -> tuple[np.ndarray, int | None]:
-    """Turn int64 epochs into microseconds by the first one's unit; and the first row of another unit."""
+    With the file's `first` epoch all must be in its unit; with None each is read by its own magnitude.
+    """
     edges = [least for least, _, _ in _UNITS[1:]] + [_TOO_LARGE]
     units = np.digitize(np.abs(numbers), edges)
-    others = np.flatnonzero((units != units[0]) | (units == len(_UNITS)))
-    if len(others):
-        return numbers, int(others[0])
-    return numbers * _UNITS[units[0]][2], None
+    wrong = units == len(_UNITS)
+    if first is not None:
+        wrong |= units != np.digitize(abs(first), edges)
+    if wrong.any():
+        return numbers, int(np.argmax(wrong))
+    return numbers * np.array([factor for _, _, factor in _UNITS])[units], None
+
+
+def wrong_unit(number: int, first: int | None) -> str:
+    """Say why `scaled` named the row of this epoch."""
+    if first is None or abs(number) >= _TOO_LARGE:
+        return f"timestamp {number} is in no known unit: epochs are in s, ms or us"
+    return (
+        f"timestamp {number} is in {_unit_name(number)}, the first row's {first} in {_unit_name(first)}: "
+        "one file has one unit (s, ms or us)"
+    )
 
 
 def parse_fast(texts: pa.Array, *, epoch: bool) -> pa.Array:
@@ -76,3 +84,7 @@ def parse_slow(text: str, *, epoch: bool) -> int:
 def spelt(microseconds: int) -> str:
     """Spell microseconds since the epoch as a person reads them."""
     return str(np.datetime64(int(microseconds), "us").astype("datetime64[s]")) + "Z"
+
+
+def _unit_name(number: int) -> str:
+    return next(name for least, name, _ in reversed(_UNITS) if abs(number) >= least)

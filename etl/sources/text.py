@@ -1,89 +1,66 @@
-"""A text file of rows, plain or gzipped, read as bytes in UTF-8 with its header taken off."""
+"""A text file of rows, packed or not, read as bytes in UTF-8 from a given line on; and its first lines."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from btcql.errors import InputError
+from etl.sources.unpacked import UnpackedFile
 
 _BOM = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
 _HEAD = 1 << 16
+_HEAD_LINES = 5
+_LONGEST_LINE = 1 << 17
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_NOT_TEXT = "is not text in UTF-8: save it as CSV in UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What tells the kind of a text file: its first lines that are not blank, at least one.
+
+    `lines` are (physical line, fields, trimmed); `names` the file's own and that of a zip's member.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    lines: tuple[tuple[int, tuple[str, ...]], ...]
 
 
 class TextFile(io.RawIOBase):
-    """The rows below the header of `path`, as a binary stream; a context manager.
+    """The lines of `path` below the first `skipped` physical ones, as a binary stream; a context manager.
 
-    `header` holds the header's names as written, `header_lines` the physical lines up to and with it.
-    `lines` counts the physical lines read below it, and is whole once the stream has ended.
-    Raises InputError, on opening or while reading, for a file that is not there, empty, binary, cut off.
+    A byte order mark is taken off. `lines` counts the physical lines read, and is whole once the stream
+    has ended. Raises InputError, on opening or while reading, for a file that cannot be read as text.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._source: BinaryIO | None = None
+    def __init__(self, path: Path, skipped: int = 0) -> None:
+        self._source = UnpackedFile(path)
+        self.path = path
+        self.names = self._source.names
         self.lines = 0
         self._ends_line = True
         try:
-            self._source = self._opened()
-        except OSError as error:
-            raise InputError(str(path), f"cannot be read: {error.strerror or error}") from error
-        try:
-            self._rest = self._take_header()
+            head = self._take_head()
+            self.head = head  # the first bytes, for who looks for the kind
+            for _ in range(skipped):
+                _, head = _first_line(head)
         except BaseException:
             self.close()
             raise
-
-    def _opened(self) -> BinaryIO:
-        file = self._path.open("rb")
-        magic = file.read(len(_GZIP))
-        file.seek(0)
-        if magic == _GZIP:  # by its content, for downloads often lose or gain the ending
-            file.close()  # gzip.open closes what it opened itself
-            return cast(BinaryIO, gzip.open(self._path, "rb"))
-        if self._path.suffix.lower() == ".gz" and magic:
-            file.close()
-            raise InputError(str(self._path), "is not gzip, though its name says so: rename or compress it")
-        return file
-
-    def _take_header(self) -> bytes:
-        head = self._pull(_HEAD).removeprefix(_BOM)
-        if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
-            raise InputError(str(self._path), "is not text in UTF-8: save it as CSV in UTF-8")
-        self.header_lines, line = 0, b""
-        while not line.strip():
-            if not head.strip():
-                raise InputError(str(self._path), "is empty")
-            line, head = _first_line(head)
-            self.header_lines += 1
-        try:
-            names = next(csv.reader([line.decode()]))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(
-                str(self._path), "is not text in UTF-8: save it as CSV in UTF-8", self.header_lines
-            ) from error
-        self.header = [name.strip() for name in names]
+        self._rest = head
         self._count(head)
-        return head
 
-    def _pull(self, size: int) -> bytes:
-        try:
-            assert self._source is not None
-            return self._source.read(size)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError(
-                str(self._path), f"is cut off or damaged gzip ({error}): download it again"
-            ) from error
-        except OSError as error:
-            raise InputError(str(self._path), f"cannot be read: {error.strerror or error}") from error
+    def _take_head(self) -> bytes:
+        head = self._source.read(_HEAD).removeprefix(_BOM)
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
+            raise InputError(str(self.path), _NOT_TEXT)
+        return head
 
     def _count(self, piece: bytes) -> None:
         if piece:
@@ -101,7 +78,7 @@ class TextFile(io.RawIOBase):
             size = len(self._rest) if size < 0 else size
             piece, self._rest = self._rest[:size], self._rest[size:]
             return piece
-        piece = self._pull(size)
+        piece = self._source.read(size)
         self._count(piece)
         return piece
 
@@ -113,36 +90,60 @@ class TextFile(io.RawIOBase):
 
     def close(self) -> None:
         """Close the file."""
-        if self._source is not None:
-            self._source.close()
+        self._source.close()
         super().close()
 
 
-def numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (physical line, fields) of each row below the header that is not blank.
-
-    The slow way: it is gone only to name the line of what the fast way refused. Bytes that are not
-    UTF-8 come as surrogates. Raises InputError.
-    """
+def read_head(path: Path) -> Head:
+    """Read a text file's first lines; InputError for one that is empty or no text of rows."""
     with TextFile(path) as file:
-        text = io.TextIOWrapper(
-            io.BufferedReader(file), encoding="utf-8", errors="surrogateescape", newline=""
+        rest, names = file.head, file.names
+        whole = len(rest) < _HEAD - len(_BOM)
+    lines: list[tuple[int, tuple[str, ...]]] = []
+    number = 0
+    while rest and len(lines) < _HEAD_LINES:
+        line, rest = _first_line(rest)
+        number += 1
+        if not line.strip():
+            continue
+        if not rest and not whole:
+            break  # cut off where the head ends
+        try:
+            fields = next(csv.reader([line.decode()]))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(str(path), _NOT_TEXT, number) from error
+        lines.append((number, tuple(field.strip() for field in fields)))
+    if not lines:
+        raise InputError(
+            str(path), "is empty" if whole else f"is no table: its first {_HEAD} bytes have no end of line"
         )
-        rows = csv.reader(text, strict=True)
-        while True:
-            try:
-                row = next(rows, None)
-            except csv.Error as error:
-                raise InputError(str(path), str(error), file.header_lines + rows.line_num) from error
-            if row is None:
-                return
-            if any(field.strip() for field in row) or len(row) > 1:
-                yield file.header_lines + rows.line_num, row
+    return Head(path, names, tuple(lines))
 
 
-def line_of(path: Path, row: int) -> int:
-    """Return the physical line of the `row`-th row (from 0) that is not blank."""
-    return next(line for number, (line, _) in enumerate(numbered_rows(path)) if number == row)
+def numbered_rows(file: TextFile, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield (physical line, fields) of each row of `file`, opened below `skipped` lines, that is not blank.
+
+    The slow way: it is gone only where the fast one fails, and to name a line. Bytes that are not UTF-8
+    come as surrogates. Raises InputError.
+    """
+    text = io.TextIOWrapper(io.BufferedReader(file), encoding="utf-8", errors="surrogateescape", newline="")
+
+    def lines() -> Iterator[str]:
+        while line := text.readline(_LONGEST_LINE):
+            if len(line) == _LONGEST_LINE:  # not to be gathered in memory, however long it is
+                raise csv.Error(f"a line of more than {_LONGEST_LINE} characters")
+            yield line
+
+    rows = csv.reader(lines(), strict=True)
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            raise InputError(str(file.path), str(error), skipped + rows.line_num) from error
+        if row is None:
+            return
+        if any(field.strip() for field in row) or len(row) > 1:
+            yield skipped + rows.line_num, row
 
 
 def _first_line(head: bytes) -> tuple[bytes, bytes]:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from btcql.errors import InputError
 from btcql.records import Timeframe
-from etl.sources.plain import read_bars
 from lake.schema import BARS, microseconds
+from tests.etl.reading import read_bars, write
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HEADER = "timestamp,open,high,low,close,volume\n"
@@ -25,12 +25,6 @@ ROWS = [
     "2024-01-03T00:00:00Z,12,14,11,13,2.25\n",
 ]
 GOOD = HEADER + "".join(ROWS)
-
-
-def write(folder: Path, content: str | bytes, name: str = "prices.csv") -> Path:
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
 
 
 def test_a_good_file_gives_its_bars_and_how_far_they_reach(tmp_path: Path) -> None:
@@ -111,8 +105,8 @@ BAD_ROWS = [
     ("2024-01-02T00:00:00Z,11,10,13,12,0", "high is below low"),
     ("2024-01-02T00:00:00Z,14,13,10,12,0", "must lie between low and high"),
     ("2024-01-02T00:00:00Z,11,13,10,9,0", "must lie between low and high"),
-    ("2024-01-02T00:00:00Z,11,13,10,12", "5 fields, where the header has 6"),
-    ("2024-01-02T00:00:00Z,11,13,10,12,0,7", "7 fields, where the header has 6"),
+    ("2024-01-02T00:00:00Z,11,13,10,12", "5 fields, where a row has 6"),
+    ("2024-01-02T00:00:00Z,11,13,10,12,0,7", "7 fields, where a row has 6"),
     ("2024-01-01T00:00:00Z,10,12,9,11,1.6", "a second bar of 2024-01-01T00:00:00Z has other values"),
     ("2024-01-02T01:00:00Z,11,13,10,12,0", "does not start a 1d bar in UTC: 1h would fit"),
     ("2024-01-02T01:01:00Z,11,13,10,12,0", "1m would fit"),
@@ -166,17 +160,25 @@ def test_no_epoch_is_ever_1970(stamp: str, tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"\n \n\n", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
-        (HEADER.encode(), "no bars below it"),
-        (HEADER.encode().strip(), "no bars below it"),
+        (HEADER.encode(), "has no bars"),
+        (HEADER.encode().strip(), "has no bars"),
         (b"time,open,high,low,close,volume\n1,2,3,4,5,6\n", "column timestamp is missing"),
         (b"timestamp,open,high,low,close\n1,2,3,4,5\n", "column volume is missing"),
-        (b"timestamp;open;high;low;close;volume\n", "found: timestamp;open"),
+        (b"timestamp;open;high;low;close;volume\n", "begins with 'timestamp;open"),
         (b"timestamp,open,high,low,close,volume,Open\n1,2,3,4,5,6,7\n", "open is there more than once"),
         (b"\x00\x01\x02junk" * 50, "not text in UTF-8"),
         (b"\x93\x94\xa0,\xff\n1,2\n", "not text in UTF-8"),
         (GOOD.encode("utf-16"), "not text in UTF-8"),
         (GOOD.encode().replace(b"11,13", b"11,\xff3"), "not text in UTF-8"),
-        (b"PK\x03\x04" + bytes(range(256)), "not text in UTF-8"),
+        (b"PK\x03\x04" + bytes(range(256)), "damaged zip"),
+        (b"<!DOCTYPE html>\n<html><body>Not found</body></html>\n", "is a web page"),
+        (b'{"error": "not found"}\n', "of no kind that is known"),
+        (
+            b"1704067200,10,12,9,11,1\n",
+            "begins with '1704067200,10,12,9,11,1'. Taken are CSV with the header",
+        ),
+        (b"x" * 200_000, "have no end of line"),
+        (HEADER.encode() + b"1" * 5_000_000, "a line of more than"),
     ],
 )
 def test_a_file_that_is_not_bars_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
