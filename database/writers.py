@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from btcql.errors import DatabaseError
 from btcql.records import SYNTHETIC
 from database.capabilities import read_capabilities
 from database.connection import Connection
+from database.copying import copy_bars
 from database.queries import query
 
-_COLUMNS = ("ts", "open", "high", "low", "close", "volume", "minutes")
-# timestamptz travels as microseconds since 2000-01-01 in eight bytes: as an int8 it needs no datetimes.
-_TYPES = ("int8", "float8", "float8", "float8", "float8", "float8", "int2", "text")
-_POSTGRES_EPOCH_US = 946_684_800_000_000
 _DAY = timedelta(days=1)
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -53,11 +49,15 @@ class LoadResult:
 def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
     """Make the market's month equal to `load`, in one transaction of `connection`.
 
-    The same input again changes nothing; unchanged rows are not touched; two loads of one month wait for
-    each other. Raises DatabaseError for made-up bars beside real ones, and through `connected` for bars that
-    break the table's checks.
+    The same input again changes nothing; unchanged rows are not touched. Loads of different months go on
+    beside each other, two loads of one month take turns, and none goes on beside a refresh. Raises
+    DatabaseError for made-up bars beside real ones, and through `connected` for bars that break the table's
+    checks.
     """
+    starts, ends = _month_bounds(load.month)
+    _make_chunks(connection, [starts, ends - _INSTANT])
     with connection.transaction():
+        connection.execute(query("share_refresh"))
         connection.execute(query("lock_month"), [load.symbol, load.month])
         marker = connection.execute(query("read_marker"), [load.symbol, load.month]).fetchone()
         if marker == (load.input_sha256,):
@@ -67,11 +67,10 @@ def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
             raise DatabaseError(
                 f"{load.symbol} {load.month:%Y-%m}: this load would mix made-up bars with real ones"
             )
-        starts, ends = _month_bounds(load.month)
         if connection.execute(query("find_bar"), [load.symbol, starts, ends]).fetchone():
             result, days = _replace_bars(connection, load)
         else:
-            _copy_bars(connection, "candle", load)
+            copy_bars(connection, "candle", load.symbol, load.bars)
             result, days = LoadResult(load.bars.num_rows, 0), _days_of(load.bars)
         _mark_days(connection, load.symbol, days)
         connection.execute(query("write_marker"), _marker(load))
@@ -85,6 +84,7 @@ def remove_market(connection: Connection, symbol: str) -> int:
     For made-up bars, when the first real ones of the symbol arrive.
     """
     with connection.transaction():
+        connection.execute(query("share_refresh"))
         statements = ["remove_markers", "remove_forecasts"]
         if read_capabilities(connection).continuous_aggregates:
             stretch = connection.execute(query("read_stretch"), {"symbol": symbol}).fetchone()
@@ -99,16 +99,20 @@ def remove_market(connection: Connection, symbol: str) -> int:
         return removed
 
 
-def refresh_aggregates(connection: Connection) -> int:
+def refresh_aggregates(connection: Connection, *, wait: bool = True) -> int:
     """Bring the continuous aggregates up to date with the loads, and return how many days that took.
 
     Exactly the touched days, the hours before the days built from them; `connection` must be in autocommit,
-    for a refresh runs transactions of its own. Nothing to do where rollup tables serve. A killed refresh
-    leaves its days on the list for the next. Raises DatabaseError, after all other days, for days in which
-    another market's bars are gone (dropped by a retention) and a refresh would erase its history: they stay
-    on the list.
+    for a refresh runs transactions of its own. Nothing to do where rollup tables serve. It begins when the
+    loads under way have ended, and those to come wait for it; without `wait` it does nothing where it would
+    have to wait. A killed refresh leaves its days on the list for the next. Raises DatabaseError, after all
+    other days, for days in which another market's bars are gone (dropped by a retention) and a refresh would
+    erase its history: they stay on the list.
     """
-    connection.execute(query("lock_refresh"))
+    if wait:
+        connection.execute(query("lock_refresh"))
+    elif connection.execute(query("try_lock_refresh")).fetchone() == (False,):
+        return 0
     try:
         waiting = connection.execute(query("read_refreshes")).fetchall()
         erased = []
@@ -151,31 +155,29 @@ def read_sources(connection: Connection, symbol: str) -> set[str]:
     return {source for (source,) in connection.execute(query("read_sources"), [symbol])}
 
 
+def _make_chunks(connection: Connection, instants: list[datetime]) -> None:
+    """Make the chunks of the instants, in a transaction of their own.
+
+    Whoever makes a chunk keeps all others from making one until its transaction ends: in the load's own, no
+    two loads of new months could go on beside each other.
+    """
+    bounds = {"instants": instants}
+    if not read_capabilities(connection).timescaledb:
+        return
+    if connection.execute(query("find_absent_chunks"), bounds).fetchone():
+        with connection.transaction():
+            connection.execute(query("touch_chunks"), bounds)
+            connection.execute(query("untouch_chunks"), bounds)
+
+
 def _replace_bars(connection: Connection, load: MonthLoad) -> tuple[LoadResult, list[datetime]]:
     connection.execute(query("create_staging"))
-    _copy_bars(connection, "staging", load)
+    copy_bars(connection, "staging", load.symbol, load.bars)
     removed = connection.execute(query("remove_absent"), [load.symbol, *_month_bounds(load.month)]).fetchall()
     written = connection.execute(query("upsert_staged")).fetchall()
     connection.execute(query("drop_staging"))
     days = sorted({day for (day,) in removed + written})
     return LoadResult(len(written), len(removed)), days
-
-
-def _copy_bars(connection: Connection, table: str, load: MonthLoad) -> None:
-    statement = sql.SQL(
-        "COPY {} (ts, open, high, low, close, volume, minutes, symbol) FROM STDIN (FORMAT BINARY)"
-    )
-    with connection.cursor().copy(statement.format(sql.Identifier(table))) as copy:
-        copy.set_types(_TYPES)
-        for row in _rows(load):
-            copy.write_row(row)
-
-
-def _rows(load: MonthLoad) -> Iterator[tuple[Any, ...]]:
-    columns = [load.bars.column(name) for name in _COLUMNS]
-    columns[0] = pc.subtract(columns[0].cast(pa.int64()), _POSTGRES_EPOCH_US)
-    symbols = [load.symbol] * load.bars.num_rows
-    return zip(*(column.to_numpy().tolist() for column in columns), symbols, strict=True)
 
 
 def _days_of(bars: pa.Table) -> list[datetime]:

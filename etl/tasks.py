@@ -125,7 +125,8 @@ class LoadMonth(MonthTask):
         month = read_prepared(self.prepared_path, self.symbol, self.month)
         with self.connected() as connection:
             result = load_month(connection, month)
-            refresh_aggregates(connection)
+            # While others load, their last one does this, or RefreshAggregates: nobody waits in between.
+            refresh_aggregates(connection, wait=False)
         self.prepared_path.unlink()
         self.say(f"{result.written:,} rows written, {result.removed:,} removed")
         self.trigger_event(LOADED, self, result)

@@ -38,8 +38,12 @@ ORDER BY symbol;
 DELETE FROM aggregate_refresh WHERE refresh_id = ANY (%s);
 
 -- name: lock_refresh
--- Two refreshes of one aggregate would fail on each other.
+-- Two refreshes of one aggregate would fail on each other, and one that ran beside a load could miss its bars.
 SELECT pg_advisory_lock(hashtextextended('btcql.refresh', 0));
+
+-- name: try_lock_refresh
+-- As lock_refresh, for who would rather leave it to a later refresh than wait for the loads of others.
+SELECT pg_try_advisory_lock(hashtextextended('btcql.refresh', 0));
 
 -- name: unlock_refresh
 -- The connection goes on.
@@ -54,9 +58,10 @@ SELECT true FROM pg_proc WHERE proname = 'refresh_continuous_aggregate' AND pron
 CALL refresh_continuous_aggregate(%s::regclass, %s::timestamptz, %s::timestamptz);
 
 -- name: refresh_aggregate_batched
--- A year of hours at a time: in batches of 10 the hours of 13 years took 250 times as long.
+-- A year of hours at a time: in batches of 10 the hours of 13 years took 250 times as long. By force: the list
+-- knows which days were touched; a nightly policy that ran beside a load may have noted otherwise.
 CALL refresh_continuous_aggregate(
-    %s::regclass, %s::timestamptz, %s::timestamptz, options => '{"buckets_per_batch": 10000}'
+    %s::regclass, %s::timestamptz, %s::timestamptz, force => true, options => '{"buckets_per_batch": 10000}'
 );
 
 -- name: remove_hours

@@ -6,6 +6,11 @@ SELECT pg_try_advisory_lock(hashtextextended('btcql.pipeline', 0));
 -- As try_turn, when the other run has ended.
 SELECT pg_advisory_lock(hashtextextended('btcql.pipeline', 0));
 
+-- name: share_refresh
+-- Loads go on beside each other, never beside a refresh: it would miss what they have not committed yet.
+-- Before the month's lock: who waits for the refresh must hold nothing that another load waits for.
+SELECT pg_advisory_xact_lock_shared(hashtextextended('btcql.refresh', 0));
+
 -- name: lock_month
 -- Two loads of one month take turns; the second finds the first one's marker.
 SELECT pg_advisory_xact_lock(hashtextextended('btcql.load ' || %s::text || ' ' || %s::text, 0));
@@ -25,6 +30,27 @@ SELECT DISTINCT unnest(sources) FROM load WHERE symbol = %s;
 -- name: find_other_kind
 -- Whether the market has bars of the other kind, made-up or real, than the ones about to come.
 SELECT true FROM load WHERE symbol = %s AND ('synthetic' = ANY (sources)) <> %s LIMIT 1;
+
+-- name: find_absent_chunks
+-- Whether a chunk of the month is still to be made: one of 90 days holds its first or its last instant.
+SELECT true
+FROM unnest(%(instants)s::timestamptz[]) AS instant
+WHERE NOT EXISTS (
+    SELECT FROM timescaledb_information.chunks
+    WHERE hypertable_schema = 'public' AND hypertable_name = 'candle'
+      AND range_start <= instant AND instant < range_end
+)
+LIMIT 1;
+
+-- name: touch_chunks
+-- Rows of no market, removed at once: the chunks that they were put into stay.
+INSERT INTO candle (ts, open, high, low, close, volume, minutes, symbol)
+SELECT instant, 1, 1, 1, 1, 0, 1, '' FROM unnest(%(instants)s::timestamptz[]) AS instant
+ON CONFLICT (symbol, ts) DO NOTHING;
+
+-- name: untouch_chunks
+-- In the transaction of touch_chunks: nobody else ever sees those rows.
+DELETE FROM candle WHERE symbol = '' AND ts = ANY (%(instants)s::timestamptz[]);
 
 -- name: find_bar
 -- Whether the month has bars already: an empty one is copied into directly.
