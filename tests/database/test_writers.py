@@ -194,7 +194,7 @@ _HOLDS = {
         [(0, 0)],
     ),
     "before its refresh": (
-        "SELECT pg_advisory_lock(hashtextextended('btcql.refresh', 0))",
+        "SELECT pg_advisory_lock_shared(hashtextextended('btcql.refresh', 0))",  # as another load does
         (
             "SELECT true FROM pg_stat_activity"
             " WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT pg_advisory_lock%'"
@@ -211,11 +211,13 @@ def test_a_killed_load_is_absent_or_complete_and_the_next_finishes(
     with psycopg.connect(database.url) as holder:
         holder.execute(hold.encode())
         with subprocess.Popen([sys.executable, "-c", _KILLED, database.url]) as loader:
-            deadline = time.monotonic() + 60
-            while not rows(database.url, held):
-                assert loader.poll() is None
-                assert time.monotonic() < deadline
-            loader.kill()
+            try:
+                deadline = time.monotonic() + 60
+                while not rows(database.url, held):
+                    assert loader.poll() is None
+                    assert time.monotonic() < deadline
+            finally:
+                loader.kill()
         assert loader.returncode == -signal.SIGKILL
     assert rows(database.url, "SELECT (SELECT count(*) FROM candle), (SELECT count(*) FROM load)") == found
     load(database.url, month_load(month_bars(MARCH, 44640, minutes=1), MARCH, "a"))
