@@ -28,6 +28,10 @@ class Settings:
         "BTCQL_DATABASE_URL", "", "postgresql://... of a server of your own; empty: the embedded one"
     )
     lake_url: str = _setting("BTCQL_LAKE", "", "the raw lake's address; empty: <home>/lake")
+    engine: str = _setting(
+        "BTCQL_ENGINE", "duckdb", "what prepares the months: duckdb, or spark (btcql[spark])"
+    )
+    spark_master: str = _setting("BTCQL_SPARK_MASTER", "local[*]", "the Spark that prepares the months")
     pg_bin: str = _setting(
         "BTCQL_PG_BIN", "", "folder of the PostgreSQL binaries of the embedded server; empty: found by itself"
     )
@@ -59,6 +63,8 @@ class Settings:
         for text, variable in ((self.port_text, "BTCQL_PORT"), (self.luigid_port_text, "BTCQL_LUIGID_PORT")):
             if not text.isdecimal() or not 1 <= int(text) <= 65535:  # noqa: PLR2004 - the range of TCP ports
                 raise SettingError(f"{variable}={text!r} is not a port: give a number from 1 to 65535")
+        if self.engine not in {"duckdb", "spark"}:
+            raise SettingError(f"BTCQL_ENGINE={self.engine!r} is not an engine: give duckdb or spark")
         if self.timescaledb_license not in {"timescale", "apache"}:
             raise SettingError(
                 f"BTCQL_TIMESCALEDB_LICENSE={self.timescaledb_license!r} is not an edition: "

@@ -17,10 +17,24 @@ NOTICE = "btcql.notice"
 LOADED = "btcql.loaded"
 
 
-def places(lake_root: str, database_url: str, work_path: str) -> dict[str, str]:
-    """Return the parameters of PipelineTask: where a run reads and writes."""
+def places(
+    lake_root: str,
+    database_url: str,
+    work_path: str,
+    *,
+    engine: str = "duckdb",
+    spark_master: str = "local[*]",
+) -> dict[str, str]:
+    """Return the parameters of PipelineTask: where a run reads and writes, and what prepares its months."""
     place = hashlib.sha256(f"{lake_root} {database_url}".encode()).hexdigest()[:8]
-    return {"place": place, "lake_root": lake_root, "database_url": database_url, "work_path": work_path}
+    return {
+        "place": place,
+        "lake_root": lake_root,
+        "database_url": database_url,
+        "work_path": work_path,
+        "engine": engine,
+        "spark_master": spark_master,
+    }
 
 
 @cache
@@ -36,6 +50,11 @@ class PipelineTask(luigi.Task):
     lake_root = luigi.Parameter(significant=False, visibility=ParameterVisibility.PRIVATE)
     database_url = luigi.Parameter(significant=False, visibility=ParameterVisibility.PRIVATE)
     work_path = luigi.Parameter(significant=False, visibility=ParameterVisibility.PRIVATE)
+    # The same rows come from either: they do not make another task.
+    engine = luigi.Parameter(default="duckdb", significant=False, description="what prepares a month")
+    spark_master = luigi.Parameter(
+        default="local[*]", significant=False, visibility=ParameterVisibility.PRIVATE
+    )
 
     @property
     def lake(self) -> Lake:

@@ -23,6 +23,7 @@ from database.writers import (
     remove_market,
 )
 from etl.landing import LandFile, LandSample
+from etl.prepare.engine import choose_engine
 from etl.prepare.month import month_inputs, month_partitions, prepare_month
 from etl.prepared import read_prepared, write_prepared
 from etl.task import LOADED, NOTICE, PipelineTask
@@ -73,7 +74,8 @@ class PrepareMonth(MonthTask):
 
     def run(self) -> None:
         """Prepare, then publish the file by its name."""
-        prepared = prepare_month(self.lake, self.symbol, self.month)
+        engine = choose_engine(self.engine, self.spark_master)
+        prepared = prepare_month(self.lake, self.symbol, self.month, engine)
         with self.output().temporary_path() as path:
             write_prepared(prepared, Path(path))
         self.say(f"{prepared.rows:,} bars from {', '.join(prepared.sources)}")

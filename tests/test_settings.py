@@ -25,6 +25,7 @@ def test_the_defaults_need_no_environment() -> None:
         ("BTCQL_LUIGID_PORT", "http"),
         ("BTCQL_DATABASE_URL", "localhost/prices"),
         ("BTCQL_TIMESCALEDB_LICENSE", ""),
+        ("BTCQL_ENGINE", "DuckDB"),
         ("BTCQL_PROT", "8000"),
     ],
 )

@@ -21,6 +21,7 @@ from database.turn import my_turn
 from database.writers import read_markers
 from etl.landing import LandFile, LandSample
 from etl.luigid import Luigid
+from etl.prepare.engine import choose_engine
 from etl.prepare.month import month_inputs
 from etl.run import run
 from etl.task import places
@@ -146,7 +147,13 @@ class Pipeline:
         return self.settings.home / "work"
 
     def _places(self) -> dict[str, str]:
-        return places(self.settings.lake, self.database_url, str(self._work))
+        return places(
+            self.settings.lake,
+            self.database_url,
+            str(self._work),
+            engine=self.settings.engine,
+            spark_master=self.settings.spark_master,
+        )
 
 
 @contextmanager
@@ -161,6 +168,7 @@ def migrated(settings: Settings) -> Iterator[str]:
 @contextmanager
 def pipeline(settings: Settings) -> Iterator[Pipeline]:
     """Start what the pipeline needs and does not run yet, and stop it afterwards."""
+    choose_engine(settings.engine, settings.spark_master)  # what is not installed is said before all else
     luigid = Luigid(settings)
     with migrated(settings) as url, luigid.running():
         yield Pipeline(settings, url, luigid)

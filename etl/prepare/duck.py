@@ -11,7 +11,7 @@ import pyarrow as pa
 _MOST_THREADS = 2  # a month is small: more threads cost more than they bring
 
 
-def run_sql(query: str, **tables: pa.Table) -> pa.Table:
+def run_sql(query: str, /, **tables: pa.Table) -> pa.Table:
     """Run one query over the named tables and return its rows, in its order."""
     connection = _engine(os.getpid())
     for name, table in tables.items():

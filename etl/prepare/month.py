@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from btcql.errors import LakeError
 from btcql.records import SYNTHETIC, Timeframe
-from etl.prepare.duck import run_sql
+from etl.prepare import duck
+from etl.prepare.engine import Engine
 from lake.manifest import Manifest
 from lake.path import Partition
 from lake.schema import BARS, check_bars, microseconds
@@ -65,7 +66,7 @@ def month_input(lake: Lake, symbol: str, month: date) -> str:
     return _digest(_manifests(lake, month_partitions(lake, symbol, month)))
 
 
-def prepare_month(lake: Lake, symbol: str, month: date) -> Prepared:
+def prepare_month(lake: Lake, symbol: str, month: date, engine: Engine = duck.run_sql) -> Prepared:
     """Choose each day's best bars of a month (by its first day) from the lake's verified files.
 
     Raises LakeError, naming the file or the partitions, when a file does not match its checksum, the
@@ -78,7 +79,7 @@ def prepare_month(lake: Lake, symbol: str, month: date) -> Prepared:
             check_bars(bars, manifest.partition)
             raw.append(_labelled(bars, manifest.partition, number))
             objects.append({"object": f"{manifest.partition}/{file.name}", "sha256": file.sha256})
-    table = run_sql(_best_bars(), raw_bar=pa.concat_tables(raw)).cast(PREPARED).combine_chunks()
+    table = engine(_best_bars(), raw_bar=pa.concat_tables(raw)).cast(PREPARED).combine_chunks()
     _check(table, manifests)
     last = table.slice(table.num_rows - 1).to_pylist()[0]
     reach = {(m.partition.source, m.partition.timeframe.minutes): m.complete_through for m in manifests}

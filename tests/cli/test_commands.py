@@ -77,6 +77,16 @@ def test_settings_that_cannot_be_are_named(plain_btcql: Command, tmp_path: Path)
             plain_btcql.environment[variable] = before
 
 
+def test_a_spark_that_is_not_there_is_said_before_anything_starts(
+    plain_btcql: Command, tmp_path: Path
+) -> None:
+    plain_btcql.environment.update(BTCQL_ENGINE="spark", JAVA_HOME=str(tmp_path))
+    said = plain_btcql.fail("import", write_csv(tmp_path / "days.csv", daily_rows(3)))
+    assert "BTCQL_ENGINE='spark' needs" in said
+    assert "BTCQL_ENGINE=duckdb" in said
+    assert not plain_btcql.settings.home.exists()
+
+
 def test_a_day_to_come_is_no_day_to_forecast_from(plain_btcql: Command) -> None:
     assert "2100-01-01 has not ended" in plain_btcql.fail("forecast", "--as-of", "2100-01-01")
     assert plain_btcql.run("forecast", "--as-of", "yesterday").returncode == 2
