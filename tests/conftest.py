@@ -77,12 +77,14 @@ def edition(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
     """Start an edition's server when it is first asked for; all run until the session ends."""
     with ExitStack() as stack:
 
         @cache
         def start(edition: str) -> str:
+            if edition == given_edition():
+                return GIVEN_URL
             home = tmp_path_factory.mktemp(f"home {edition}")
             return stack.enter_context(EmbeddedServer(settings_of(edition, home)).running())
 
@@ -90,9 +92,9 @@ def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
 
 
 @pytest.fixture(scope="session")
-def server_url(edition: str, _servers: Callable[[str], str]) -> str:
+def server_url(edition: str, start_server: Callable[[str], str]) -> str:
     """The address of one server per edition, for the whole session."""
-    return GIVEN_URL if edition == given_edition() else _servers(edition)
+    return start_server(edition)
 
 
 @contextmanager
