@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from pathlib import Path
 
 from btcql.errors import LakeError
@@ -10,10 +12,24 @@ from lake.local import LocalFiles
 
 
 def files_at(root: str) -> Files:
-    """Return the files below a folder or a file:// address; LakeError for other addresses."""
+    """Return the files below a folder, or a file:// or s3:// address.
+
+    Raises LakeError for other addresses and where an extra is not installed; asks no server anything.
+    """
     scheme, found, rest = root.partition("://")
     if not found:
         return LocalFiles(Path(root))
     if scheme == "file":
         return LocalFiles(Path(rest))
-    raise LakeError(f"{root} is not the address of a lake: give a folder, or file://")
+    return _remote(root, os.getpid())
+
+
+@cache
+def _remote(root: str, process: int) -> Files:  # noqa: ARG001 - connections and their threads die in a fork
+    """Return this process's files at a server: to open connections takes longer than to read a manifest."""
+    scheme = root.partition("://")[0]
+    if scheme in {"s3", "s3a"}:
+        from lake.objects import ObjectFiles  # noqa: PLC0415 - for those who have such a lake
+
+        return ObjectFiles(root)
+    raise LakeError(f"{root} is not the address of a lake: give a folder, or file:// or s3://")

@@ -55,7 +55,7 @@ def read_manifest(files: Files, partition: Partition) -> Manifest | None:
 def _problem(files: Files, partition: Partition, file: RawFile) -> str:
     name = f"{partition}/{file.name}"
     try:
-        table = from_parquet(original.verified(files, name, file.sha256), files.path(name))
+        table = from_parquet(original.checked(files, name, files.read(name), file.sha256), files.path(name))
         check_bars(table, partition)
     except LakeError as error:
         return str(error)

@@ -74,9 +74,8 @@ def opened(files: Files, sha256: str) -> Iterator[Path]:
         yield copy
 
 
-def verified(files: Files, name: str, sha256: str) -> bytes:
-    """Return a file's bytes; LakeError unless they are those `sha256` was taken of."""
-    content = files.read(name)
+def checked(files: Files, name: str, content: bytes, sha256: str) -> bytes:
+    """Return the content of the file `name`; LakeError unless it is that which `sha256` was taken of."""
     if hashlib.sha256(content).hexdigest() != sha256:
         raise LakeError(damaged(files, name))
     return content

@@ -139,7 +139,18 @@ class Lake:
         bytes that are decoded; a file that is missing or differs raises LakeError. No manifest: empty.
         """
         manifest = manifest or self.manifest(partition)
-        return [(file, self._verified(partition, file)) for file in manifest.files] if manifest else []
+        if manifest is None:
+            return []
+        names = [f"{partition}/{file.name}" for file in manifest.files]
+        return [
+            (
+                file,
+                from_parquet(
+                    original.checked(self._files, name, content, file.sha256), self._files.path(name)
+                ),
+            )
+            for file, name, content in zip(manifest.files, names, self._files.read_all(names), strict=True)
+        ]
 
     def read(self, partition: Partition) -> pa.Table:
         """Return the bars in force, sorted by ts, unique: a later file wins. LakeError without any."""
@@ -147,10 +158,6 @@ class Lake:
         if not tables:
             raise LakeError(f"{self._files.path(partition.folder)} has no bars: import or ingest them first")
         return merged(tables)
-
-    def _verified(self, partition: Partition, file: RawFile) -> pa.Table:
-        name = f"{partition}/{file.name}"
-        return from_parquet(original.verified(self._files, name, file.sha256), self._files.path(name))
 
     def keep_original(self, path: Path, sha256: str) -> None:
         """Copy an imported file's own bytes into the lake, once; InputError if they changed meanwhile."""

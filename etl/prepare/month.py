@@ -52,10 +52,11 @@ class Prepared:
 
 def month_inputs(lake: Lake, symbol: str) -> dict[date, str]:
     """Return the input's digest of every month of a market that can be prepared, oldest first."""
-    by_month: dict[date, list[Partition]] = {}
-    for partition in _without_made_up(lake.partitions(symbol), real=None):
-        by_month.setdefault(partition.month, []).append(partition)
-    return {month: _digest(_manifests(lake, own)) for month, own in sorted(by_month.items())}
+    manifests = {manifest.partition: manifest for manifest in lake.manifests(symbol)}
+    by_month: dict[date, list[Manifest]] = {}
+    for partition in _without_made_up(list(manifests), real=None):
+        by_month.setdefault(partition.month, []).append(manifests[partition])
+    return {month: _digest(own) for month, own in sorted(by_month.items())}
 
 
 def month_input(lake: Lake, symbol: str, month: date) -> str:

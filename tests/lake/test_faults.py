@@ -4,38 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
 from btcql.errors import LakeError
 from lake.store import Lake
 from tests.lake.bars import bars, february, partition, publish
-
-ROOT = Path(__file__).parents[2]
-PUBLISH = """
-import sys
-from lake.store import Lake
-from tests.lake.bars import bars, february, partition, publish
-"""
-
-
-def started(body: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PUBLISH + dedent(body), *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out + err
+from tests.lake.processes import outcome, started
 
 
 @pytest.mark.parametrize("call", range(1, 10))
