@@ -16,17 +16,17 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from btcql.errors import DatabaseError, DatabaseUnavailableError, SettingError
 from btcql.lease import alone, leased
 from btcql.settings import Settings, without_password
 from database.account import Account, server_account
+from database.address import with_database, with_role
 from database.binaries import Installation, find_installations
-from database.connection import connected
+from database.roles import READER, WRITER, provide_database
 
 DATABASE = "btcql"
+SUPERUSER = "btcql"
 _SOCKET_PATH_LIMIT = 100  # the kernel's is 107 bytes, with the name of the socket in it
 _START_SECONDS = 60
 _PARAMETERS = {
@@ -62,8 +62,18 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """The address of the server's database."""
-        return f"postgresql://{DATABASE}@/{DATABASE}?host={quote(str(self._sockets), safe='')}"
+        """The address of the server's database, for the writer that owns it."""
+        return with_role(self.admin_url, WRITER)
+
+    @property
+    def reader_url(self) -> str:
+        """The address of the server's database, for those who only read."""
+        return with_role(self.admin_url, READER)
+
+    @property
+    def admin_url(self) -> str:
+        """The address of the server's database, for its superuser: to back up and restore."""
+        return f"postgresql://{SUPERUSER}@/{DATABASE}?host={quote(str(self._sockets), safe='')}"
 
     @contextmanager
     def running(self) -> Iterator[str]:
@@ -98,7 +108,7 @@ class EmbeddedServer:
         with alone(self.folder):
             if not self._answers():
                 self._start()
-            self._create_database()
+            provide_database(with_database(self.admin_url, "postgres"), DATABASE)
 
     @property
     def _sockets(self) -> Path:
@@ -111,7 +121,7 @@ class EmbeddedServer:
 
     def _answers(self) -> bool:
         try:
-            with psycopg.connect(self.url, dbname="postgres", connect_timeout=5):
+            with psycopg.connect(self.admin_url, dbname="postgres", connect_timeout=5):
                 return True
         except psycopg.OperationalError:
             return False
@@ -159,7 +169,7 @@ class EmbeddedServer:
         self._run(account, "rm", "-rf", fresh, self.data)
         self._run(
             account,
-            *(installation.bin / "initdb", "-D", fresh, "-U", DATABASE, "--auth=trust"),
+            *(installation.bin / "initdb", "-D", fresh, "-U", SUPERUSER, "--auth=trust"),
             *("--encoding=UTF8", "--locale=C", "--no-instructions"),
         )
         origin = json.dumps({"major": installation.major, "timescaledb": installation.timescaledb})
@@ -167,13 +177,6 @@ class EmbeddedServer:
         written.write_text(origin)
         written.rename(self._origin)
         fresh.rename(self.data)
-
-    def _create_database(self) -> None:
-        with connected(make_conninfo(self.url, dbname="postgres"), autocommit=True) as connection:
-            if not connection.execute(
-                "SELECT true FROM pg_database WHERE datname = %s", [DATABASE]
-            ).fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
     def _forget_stale_locks(self) -> None:
         """Remove the lock files of a dead server whose process number is in use again.

@@ -14,16 +14,19 @@ import psycopg
 import pytest
 
 from btcql.settings import Settings
+from database.address import database_of, with_role
 from database.binaries import Installation, find_installations
 from database.capabilities import read_capabilities
 from database.connection import connected
+from database.creation import create_database
 from database.migrate import migrate
+from database.roles import READER, WRITER, provide_database
 from database.server import EmbeddedServer
 
 EDITIONS = ("community", "apache", "plain")
 _numbers = count(1)
-# A server of one's own to run on as well, as postgresql://user@/btcql?host=...&port=...; taken out of the
-# environment, for it is no setting of btcql.
+# A server of one's own to run on as well, its superuser's address: postgresql://user@/btcql?host=...&port=...
+# Taken out of the environment, for it is no setting of btcql.
 GIVEN_URL = os.environ.pop("BTCQL_TEST_DATABASE_URL", "")
 
 
@@ -32,17 +35,24 @@ def given_edition() -> str | None:
     """Return the edition that the given server says it is; it must answer."""
     if not GIVEN_URL:
         return None
-    migrate(GIVEN_URL, 1)
-    with connected(GIVEN_URL) as connection:
+    provide_database(GIVEN_URL, database_of(GIVEN_URL))
+    url = with_role(GIVEN_URL, WRITER)
+    migrate(url, 1)
+    with connected(url) as connection:
         return read_capabilities(connection).edition
 
 
 @dataclass(frozen=True)
 class Database:
-    """A fresh, migrated database of one edition."""
+    """A fresh, migrated database of one edition; `url` is the writer's, who owns it."""
 
     url: str
     edition: str
+
+    @property
+    def reader_url(self) -> str:
+        """What the API connects to."""
+        return with_role(self.url, READER)
 
 
 def installation_of(edition: str) -> Installation | None:
@@ -78,13 +88,16 @@ def edition(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Start an edition's server when it is first asked for; all run until the session ends."""
+    """Start an edition's server when it is first asked for; all run until the session ends.
+
+    What it returns is the writer's address.
+    """
     with ExitStack() as stack:
 
         @cache
         def start(edition: str) -> str:
             if edition == given_edition():
-                return GIVEN_URL
+                return with_role(GIVEN_URL, WRITER)
             home = tmp_path_factory.mktemp(f"home {edition}")
             return stack.enter_context(EmbeddedServer(settings_of(edition, home)).running())
 
@@ -93,17 +106,15 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 @pytest.fixture(scope="session")
 def server_url(edition: str, start_server: Callable[[str], str]) -> str:
-    """The address of one server per edition, for the whole session."""
+    """The writer's address of one server per edition, for the whole session."""
     return start_server(edition)
 
 
 @contextmanager
 def fresh_database(server_url: str, edition: str) -> Iterator[Database]:
     """A migrated database of its own on the edition's server, dropped at the end."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    url = server_url.replace("@/btcql?", f"@/{name}?")
+    name = f"test_{os.getpid()}_{next(_numbers)}"  # two processes may share a given server
+    url = create_database(server_url, name)
     migrate(url)
     yield Database(url, edition)
     with psycopg.connect(server_url, autocommit=True) as connection:

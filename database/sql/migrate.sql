@@ -12,12 +12,13 @@ CREATE TABLE IF NOT EXISTS migration (
 );
 
 -- name: create_timescaledb
--- Wherever the server has loaded it; on a server without it the schema is plain tables.
+-- Wherever the server has loaded it, which a setting of its loader tells: the list of the loaded is for
+-- superusers. On a server without it the schema is plain tables.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
        AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')
-       AND current_setting('shared_preload_libraries') LIKE '%timescaledb%' THEN
+       AND EXISTS (SELECT FROM pg_settings WHERE name = 'timescaledb.disable_load') THEN
         CREATE EXTENSION timescaledb;
     END IF;
 END

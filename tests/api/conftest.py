@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import pandas as pd
-import psycopg
 import pytest
 
+from database.creation import create_database
 from database.migrate import migrate
 from tests.api.markets import issue_forecast, load, mixed, numbered, walk, without
 from tests.api.serving import Api, serving
@@ -23,9 +24,7 @@ def bars() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def markets_url(server_url: str, edition: str, bars: pd.DataFrame) -> str:
     """The address of a database with the markets BTC-USD, DAY-USD, GAP-USD, FAKE-USD and NEW-USD."""
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE markets")
-    url = server_url.replace("@/btcql?", "@/markets?")
+    url = create_database(server_url, f"markets_{os.getpid()}")
     migrate(url)
     load(url, "BTC-USD", bars, "bitstamp", "file:archive")
     load(url, "DAY-USD", numbered("2023-12-01", 41), "bitstamp")

@@ -15,6 +15,8 @@ import httpx
 import uvicorn
 
 from btcql.settings import Settings
+from database.address import with_role
+from database.roles import READER
 from graphql_api.app import create_app
 from tests.api.markets import NOW
 
@@ -50,8 +52,8 @@ class Api:
 
 @contextmanager
 def serving(url: str, clock: Callable[[], datetime] = lambda: NOW) -> Iterator[Api]:
-    """Serve the database at `url` by uvicorn on a port of its own."""
-    app = create_app(Settings(), url, clock)
+    """Serve the database at `url` to the reader, by uvicorn on a port of its own."""
+    app = create_app(Settings(), with_role(url, READER), clock)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
