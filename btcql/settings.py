@@ -27,6 +27,18 @@ class Settings:
     database_url: str = _setting(
         "BTCQL_DATABASE_URL", "", "postgresql://... of a server of your own; empty: the embedded one"
     )
+    reader_url: str = _setting(
+        "BTCQL_READER_URL", "", "the same server for the API, who only reads; empty: BTCQL_DATABASE_URL"
+    )
+    admin_url: str = _setting(
+        "BTCQL_ADMIN_URL", "", "the same server for its superuser: btcql db roles alone"
+    )
+    writer_password_path: str = _setting(
+        "BTCQL_WRITER_PASSWORD_FILE", "", "what btcql db roles reads; empty: <home>/secrets/writer_password"
+    )
+    reader_password_path: str = _setting(
+        "BTCQL_READER_PASSWORD_FILE", "", "what btcql db roles reads; empty: <home>/secrets/reader_password"
+    )
     lake_url: str = _setting("BTCQL_LAKE", "", "the raw lake's address; empty: <home>/lake")
     engine: str = _setting(
         "BTCQL_ENGINE", "duckdb", "what prepares the months: duckdb, or spark (btcql[spark])"
@@ -70,10 +82,20 @@ class Settings:
                 f"BTCQL_TIMESCALEDB_LICENSE={self.timescaledb_license!r} is not an edition: "
                 "give timescale or apache"
             )
-        if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
+        addresses = {
+            "BTCQL_DATABASE_URL": self.database_url,
+            "BTCQL_READER_URL": self.reader_url,
+            "BTCQL_ADMIN_URL": self.admin_url,
+        }
+        for variable, url in addresses.items():
+            if url and not url.startswith(("postgresql://", "postgres://")):
+                raise SettingError(
+                    f"{variable}={without_password(url)!r} is not an address: give postgresql://user@host/name"
+                )
+        if self.reader_url and not self.database_url:
             raise SettingError(
-                f"BTCQL_DATABASE_URL={without_password(self.database_url)!r} is not an address: "
-                "give postgresql://user@host/name"
+                f"BTCQL_READER_URL={without_password(self.reader_url)!r} is of a server of your own: "
+                "set its BTCQL_DATABASE_URL too, or neither"
             )
 
     @property
@@ -95,6 +117,16 @@ class Settings:
     def lake(self) -> str:
         """The lake's root: a path or an fsspec address."""
         return self.lake_url or str(self.home / "lake")
+
+    @property
+    def writer_password_file(self) -> Path:
+        """The file that holds the writer's password on a server of one's own."""
+        return Path(self.writer_password_path or self.home / "secrets" / "writer_password").absolute()
+
+    @property
+    def reader_password_file(self) -> Path:
+        """The file that holds the reader's password on a server of one's own."""
+        return Path(self.reader_password_path or self.home / "secrets" / "reader_password").absolute()
 
     def described(self) -> list[tuple[str, str, str]]:
         """Each setting as (variable, value in force, meaning)."""

@@ -236,7 +236,7 @@ class EmbeddedServer:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[str]:
-    """Yield the address of the database: the one set, if it answers, else the embedded server's."""
+    """Yield the writer's address of the database: the one set, if it answers, else the embedded server's."""
     if not settings.database_url:
         with EmbeddedServer(settings).running() as url:
             yield url
@@ -254,3 +254,8 @@ def opened(settings: Settings) -> Iterator[str]:
             "check BTCQL_DATABASE_URL"
         ) from error
     yield settings.database_url
+
+
+def reader_url(settings: Settings) -> str:
+    """Return the address for those who only read, whether or not the database runs."""
+    return settings.reader_url or settings.database_url or EmbeddedServer(settings).reader_url

@@ -24,6 +24,8 @@ def test_the_defaults_need_no_environment() -> None:
         ("BTCQL_PORT", "65536"),
         ("BTCQL_LUIGID_PORT", "http"),
         ("BTCQL_DATABASE_URL", "localhost/prices"),
+        ("BTCQL_READER_URL", "postgresql://reader@host/without-a-database-url"),
+        ("BTCQL_ADMIN_URL", "localhost"),
         ("BTCQL_TIMESCALEDB_LICENSE", ""),
         ("BTCQL_ENGINE", "DuckDB"),
         ("BTCQL_PROT", "8000"),

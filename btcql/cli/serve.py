@@ -30,6 +30,7 @@ def serve(
     import uvicorn
 
     from btcql.cli.pipeline import migrated
+    from database.server import reader_url
     from graphql_api.app import create_app
 
     settings = Settings.read()
@@ -39,10 +40,11 @@ def serve(
     require_free_port(settings)
     with ExitStack() as stack:
         # An own server may be down now and up later: the API starts without it. The embedded one is started.
-        url = settings.database_url or stack.enter_context(migrated(settings))
+        if not settings.database_url:
+            stack.enter_context(migrated(settings))
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(settings, url),
+                create_app(settings, reader_url(settings)),
                 host=settings.host,
                 port=settings.port,
                 log_level="warning",
