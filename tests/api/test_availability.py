@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from database.address import with_database
 from database.migrate import migrate
 from database.pool import Pool
 from database.server import EmbeddedServer
@@ -55,7 +56,7 @@ def test_without_a_database_the_api_is_up_and_says_so() -> None:
 
 
 def test_a_database_without_its_schema_is_not_ready(server_url: str) -> None:
-    with serving(server_url.replace("@/btcql?", "@/postgres?")) as api:
+    with serving(with_database(server_url, "postgres")) as api:
         assert unavailable(api)
         assert api.http.get("/readyz").status_code == 503
 
