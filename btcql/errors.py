@@ -8,6 +8,7 @@ BtcqlError                      the root: its message names the value and the wa
 |  |- DatabaseUnavailableError  it does not answer
 |  `- MigrationError            a migration failed or differs from what was applied
 |- PipelineError                a Luigi run did not finish all that was asked
+|  `- CrashError                a worker process ended in the middle of a task
 |- ForecastError                no sound forecast can be made from these bars
 `- QueryError                   a question the API cannot answer; carries the contract's code
 """
@@ -30,6 +31,10 @@ class InputError(BtcqlError):
         self.file, self.reason, self.line = file, reason, line
         super().__init__(f"{file}{f', line {line}' if line is not None else ''}: {reason}")
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, int | None]]:
+        """Go from one process to another whole."""
+        return InputError, (self.file, self.reason, self.line)
+
 
 class LakeError(BtcqlError):
     """A raw object that does not match its checksum, or a lake that cannot be written."""
@@ -49,6 +54,10 @@ class MigrationError(DatabaseError):
 
 class PipelineError(BtcqlError):
     """A Luigi run ended without all that was asked for being complete."""
+
+
+class CrashError(PipelineError):
+    """A worker process ended in the middle of a task."""
 
 
 class ForecastError(BtcqlError):

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from btcql.errors import SettingError
 
+# One loads while the other prepares; more of them wait for the one disk and the one database.
+_MOST_WORKERS = 2
+
 
 def _setting(variable: str, default: str, meaning: str) -> str:
     """Declare a setting read from `variable`."""
@@ -52,6 +55,9 @@ class Settings:
     )
     host: str = _setting("BTCQL_HOST", "127.0.0.1", "address that the API listens on")
     port_text: str = _setting("BTCQL_PORT", "8000", "port that the API listens on")
+    workers_text: str = _setting(
+        "BTCQL_WORKERS", "", "tasks that run at a time, each in a process; empty: as many as cores, at most 2"
+    )
     luigid_host: str = _setting("BTCQL_LUIGID_HOST", "127.0.0.1", "host of luigid")
     luigid_port_text: str = _setting("BTCQL_LUIGID_PORT", "8082", "port of luigid and its visualiser")
 
@@ -77,6 +83,8 @@ class Settings:
                 raise SettingError(f"{variable}={text!r} is not a port: give a number from 1 to 65535")
         if self.engine not in {"duckdb", "spark"}:
             raise SettingError(f"BTCQL_ENGINE={self.engine!r} is not an engine: give duckdb or spark")
+        if self.workers_text and not re.fullmatch(r"[1-9]\d?", self.workers_text):
+            raise SettingError(f"BTCQL_WORKERS={self.workers_text!r} is not a number of tasks: give 1 to 99")
         if self.timescaledb_license not in {"timescale", "apache"}:
             raise SettingError(
                 f"BTCQL_TIMESCALEDB_LICENSE={self.timescaledb_license!r} is not an edition: "
@@ -112,6 +120,11 @@ class Settings:
     def luigid_port(self) -> int:
         """Luigid's port."""
         return int(self.luigid_port_text)
+
+    @property
+    def workers(self) -> int:
+        """How many tasks run at a time."""
+        return int(self.workers_text) if self.workers_text else min(_MOST_WORKERS, os.cpu_count() or 1)
 
     @property
     def lake(self) -> str:

@@ -37,12 +37,18 @@ class Session:
         self._url = url
         self._connection: Connection | None = None
         self._owner = 0
+        self._inherited: Connection | None = None
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:
         """Yield the connection, with the errors of `connected`."""
         with _translated():
-            if self._connection is None or self._owner != os.getpid() or self._connection.closed:
+            if self._owner != os.getpid():
+                self._inherited, self._connection = (
+                    self._connection,
+                    None,
+                )  # the parent's: neither used nor ended
+            if self._connection is None or self._connection.closed:
                 self._connection, self._owner = _connect(self._url, autocommit=True), os.getpid()
             yield self._connection
 

@@ -83,6 +83,8 @@ class Luigid:
                 if "response" in json.load(answer):
                     return True
         except (OSError, HTTPException, ValueError) as error:
+            if not self.listens():  # it was killed in the middle of its answer
+                return False
             raise self._not_luigid() from error
         raise self._not_luigid()
 

@@ -19,6 +19,7 @@ from database.migrate import migrate
 from database.server import opened
 from database.turn import my_turn
 from database.writers import read_markers
+from etl.crew import Crew, crew
 from etl.landing import LandFile, LandSample
 from etl.luigid import Luigid
 from etl.prepare.engine import choose_engine
@@ -57,6 +58,7 @@ class Pipeline:
     settings: Settings
     database_url: str
     luigid: Luigid
+    crew: Crew
 
     def import_archive(self, archive: Archive) -> Stages:
         """Land the file, then bring its market up to date."""
@@ -71,7 +73,7 @@ class Pipeline:
             path=str(archive.file.absolute()),
         )
         with self._turn(), stages() as seen:
-            run(task, self.luigid, seen)
+            run(task, self.luigid, seen, self.crew)
             self._bring_up_to_date(archive.symbol, seen)
         return seen
 
@@ -80,7 +82,8 @@ class Pipeline:
         with self._turn(), stages() as seen:
             # While this run waited for its turn, real bars may have come.
             if {partition.source for partition in self.lake.walk(symbol)} <= {SYNTHETIC}:
-                run(LandSample(**self._places(), symbol=symbol, through=_today()), self.luigid, seen)
+                task = LandSample(**self._places(), symbol=symbol, through=_today())
+                run(task, self.luigid, seen, self.crew)
             self._bring_up_to_date(symbol, seen)
         return seen
 
@@ -122,7 +125,7 @@ class Pipeline:
         task = IssueForecast(
             **self._places(), symbol=symbol, as_of=as_of or _today() - timedelta(days=1), demanded=demanded
         )
-        run(task, self.luigid, seen)
+        run(task, self.luigid, seen, self.crew)
 
     def _waiting_months(self, symbol: str) -> int:
         with connected(self.database_url) as connection:
@@ -140,7 +143,10 @@ class Pipeline:
         with my_turn(self.database_url, wait):
             shutil.rmtree(self._work, ignore_errors=True)
             self.lake.sweep()
-            yield
+            try:
+                yield
+            finally:
+                self.crew.dismiss()  # before another run has its turn
 
     @property
     def _work(self) -> Path:
@@ -170,8 +176,8 @@ def pipeline(settings: Settings) -> Iterator[Pipeline]:
     """Start what the pipeline needs and does not run yet, and stop it afterwards."""
     choose_engine(settings.engine, settings.spark_master)  # what is not installed is said before all else
     luigid = Luigid(settings)
-    with migrated(settings) as url, luigid.running():
-        yield Pipeline(settings, url, luigid)
+    with migrated(settings) as url, luigid.running(), crew(settings.workers) as members:
+        yield Pipeline(settings, url, luigid, members)
 
 
 def describe(seen: Stages) -> str:

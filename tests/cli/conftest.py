@@ -73,6 +73,7 @@ class Command:
             with suppress(DatabaseError):  # there is no server yet, or no schema
                 if self.rows(query) == [(True,)]:
                     return
+            time.sleep(0.02)
         raise AssertionError(f"it never came to: {query}")
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -83,6 +84,14 @@ class Command:
         """What still runs of this home."""
         home = str(self.settings.home)
         return [process for process in psutil.process_iter() if _belongs(process, home)]
+
+    def runs(self, word: str) -> bool:
+        """Whether a process of this home has `word` in its command."""
+        for process in self.processes():
+            with suppress(psutil.Error):  # it ended meanwhile
+                if word in process.cmdline():
+                    return True
+        return False
 
 
 def _belongs(process: psutil.Process, home: str) -> bool:
