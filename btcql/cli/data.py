@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,28 +13,53 @@ from btcql.records import DEFAULT_SYMBOL, Timeframe, check_symbol
 from btcql.settings import Settings
 
 Symbol = Annotated[str, typer.Option(help="The market, as BASE-QUOTE.")]
+Market = Annotated[
+    str | None,
+    typer.Option(help="The market, as BASE-QUOTE; by default what the file tells, else BTC-USD."),
+]
 Source = Annotated[
-    str | None, typer.Option(help="Where the bars come from, such as bitstamp; by default file:<name>.")
+    str | None,
+    typer.Option(
+        help="Where the bars come from, such as bitstamp; by default what the file tells, else file:<name>."
+    ),
 ]
 BarLength = Annotated[
-    Timeframe | None, typer.Option(help="The bars' length; by default found by their spacing.")
+    Timeframe | None,
+    typer.Option(
+        help="The bars' length; by default what the file's name tells, else found by their spacing."
+    ),
 ]
 
 
 @app.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV: timestamp,open,high,low,close,volume; .gz too.")],
-    symbol: Symbol = DEFAULT_SYMBOL,
+def import_files(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Files of bars, a folder of them, or a pattern: 'BTCUSDT-1m-*.zip'."
+        ),
+    ],
+    symbol: Market = None,
     source: Source = None,
     timeframe: BarLength = None,
 ) -> None:
-    """Bring a file of bars through the lake into the database, and forecast from them."""
-    from btcql.cli.pipeline import Archive, describe, pipeline
+    """Bring files of bars through the lake into the database, and forecast from them.
 
-    archive = Archive.named(file, symbol, source, timeframe)
+    Taken are CSV and Parquet with the columns timestamp, open, high, low, close, volume (a time or an epoch
+    in s, ms or us), Binance's klines, Kaggle's Bitstamp minutes and CryptoDataDownload; .gz, and .zip with
+    one CSV file in it. Files go in the order of their names; a bad one is refused, by its line, and stops no
+    other. The same again changes nothing.
+    """
+    from btcql.cli.archive import Selection, Wanted
+    from btcql.cli.pipeline import describe, pipeline
+
+    selection = Selection.of(files, Wanted(symbol, source, timeframe))
     with pipeline(Settings.read()) as running:
-        seen = running.import_archive(archive)
-    typer.echo(f"{archive.file.name} as {archive.symbol} from {archive.source}: {describe(seen)}")
+        seen = running.import_archives(selection)
+    if selection.archives:
+        typer.echo(f"{selection.described()}: {describe(seen)}")
+    if selection.refused:
+        raise selection.refusal()
 
 
 @app.command()

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from btcql.cli.archive import Archive, Selection
 from btcql.cli.progress import Stages, console, stages
-from btcql.errors import InputError, LakeError, SettingError
-from btcql.records import SYNTHETIC, Timeframe, check_source, check_symbol
+from btcql.errors import InputError, LakeError
+from btcql.records import SYNTHETIC
 from btcql.settings import Settings
 from database.connection import connected
 from database.forecasts import read_newest_vintage
@@ -32,26 +33,6 @@ from ml.tasks import IssueForecast
 
 
 @dataclass(frozen=True)
-class Archive:
-    """A file of bars and what it holds; `timeframe` None is found by the bars' spacing."""
-
-    file: Path
-    symbol: str
-    source: str
-    timeframe: Timeframe | None
-
-    @classmethod
-    def named(cls, file: Path, symbol: str, source: str | None, timeframe: Timeframe | None) -> Archive:
-        """Check the names; a source that is not given is the file's own."""
-        if source == SYNTHETIC:
-            raise SettingError(f"source {SYNTHETIC!r} is kept for made-up bars: give the file's own source")
-        if not file.is_file():
-            raise InputError(str(file), "is not a file: give the path of a CSV file of bars")
-        stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in file.name.split(".")[0]).lstrip("._-")
-        return cls(file, check_symbol(symbol), check_source(source or f"file:{stem or 'import'}"), timeframe)
-
-
-@dataclass(frozen=True)
 class Pipeline:
     """A database and a luigid that run; each method returns when all that it names is complete."""
 
@@ -60,22 +41,32 @@ class Pipeline:
     luigid: Luigid
     crew: Crew
 
-    def import_archive(self, archive: Archive) -> Stages:
-        """Land the file, then bring its market up to date."""
-        name = archive.file.name
-        task = LandFile(
+    def import_archives(self, selection: Selection) -> Stages:
+        """Land each file, then bring their markets up to date; `selection` ends with what was landed.
+
+        A file that is refused stops no other.
+        """
+        with self._turn(), stages() as seen:
+            seen.expect("LandFile", len(selection.archives))
+            for archive in list(selection.archives):
+                try:
+                    run(self._landing(archive), self.luigid, seen, self.crew)
+                except InputError as error:
+                    selection.refuse(archive, error)
+            for symbol in sorted({archive.symbol for archive in selection.archives}):
+                self._bring_up_to_date(symbol, seen)
+        return seen
+
+    def _landing(self, archive: Archive) -> LandFile:
+        return LandFile(
             **self._places(),
-            name=name,
+            name=archive.file.name,
             sha256=file_sha256(archive.file),
             symbol=archive.symbol,
             source=archive.source,
             timeframe=archive.timeframe.value if archive.timeframe else "",
             path=str(archive.file.absolute()),
         )
-        with self._turn(), stages() as seen:
-            run(task, self.luigid, seen, self.crew)
-            self._bring_up_to_date(archive.symbol, seen)
-        return seen
 
     def make_sample(self, symbol: str) -> Stages:
         """Land the made-up market up to today, then bring it up to date."""

@@ -39,8 +39,12 @@ class Stages:
         self.rows_removed = 0
 
     def expect(self, family: str, total: int) -> None:
-        """Say beforehand how many tasks of a family will run."""
-        self._bars[family] = self._progress.add_task(_STAGES[family], total=total)
+        """Say beforehand how many tasks of a family will run, or how many more."""
+        if family in self._bars:
+            task = self._progress.tasks[self._bars[family]]
+            self._progress.update(task.id, total=task.completed + total)
+        else:
+            self._bars[family] = self._progress.add_task(_STAGES[family], total=total)
 
     def finish(self) -> None:
         """Fill the bars: what was expected and did not run was complete already."""
@@ -51,7 +55,8 @@ class Stages:
     def __call__(self, event: str, task: Any, said: Any) -> None:
         """Take one event of a run."""
         family = task.task_family
-        if event == "event.core.start" and family not in self._bars:
+        bar = self._bars.get(family)
+        if event == "event.core.start" and (bar is None or self._progress.tasks[bar].finished):
             self.expect(family, 1)
         elif event == "event.core.success":
             self._progress.advance(self._bars[family])

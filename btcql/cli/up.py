@@ -8,20 +8,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.request import urlopen
 
 import typer
 
 from btcql.cli import app
-from btcql.cli.data import BarLength, Source, Symbol
+from btcql.cli.data import BarLength, Market, Source
 from btcql.errors import BtcqlError
-from btcql.records import DEFAULT_SYMBOL, SYNTHETIC, check_symbol
+from btcql.records import DEFAULT_SYMBOL, SYNTHETIC
 from btcql.settings import Settings
 
 if TYPE_CHECKING:
-    from btcql.cli.pipeline import Archive, Pipeline
+    from btcql.cli.archive import Selection
+    from btcql.cli.pipeline import Pipeline
 
 _START_SECONDS = 60
 _STOP_SECONDS = 15
@@ -30,21 +30,26 @@ _WATCH_SECONDS = 1.0
 
 @app.command()
 def up(
-    file: Annotated[Path | None, typer.Option("--import", help="A CSV file of bars to start with.")] = None,
-    symbol: Symbol = DEFAULT_SYMBOL,
+    files: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="FILE", help="Bars to start with, as for import; may be repeated."),
+    ] = None,
+    symbol: Market = None,
     source: Source = None,
     timeframe: BarLength = None,
 ) -> None:
     """Start everything: database, luigid, pipeline, forecast, API. Ctrl-C stops it all."""
-    from btcql.cli.pipeline import Archive, pipeline
+    from btcql.cli.archive import Selection, Wanted
+    from btcql.cli.pipeline import pipeline
     from btcql.cli.progress import console
     from btcql.cli.serve import require_free_port
 
     settings = Settings.read()
-    archive = Archive.named(file, symbol, source, timeframe) if file else None
+    wanted = Wanted(symbol, source, timeframe)
+    selection = Selection.of(files, wanted) if files else None
     require_free_port(settings)
     with pipeline(settings) as running, _api(settings) as api:
-        _fill(running, archive, check_symbol(symbol))
+        _fill(running, selection, symbol or DEFAULT_SYMBOL)
         address = _address(settings)
         console.print(f"API and playground  {address}/graphql\nPage                {address}/")
         console.print(f"Pipeline (luigid)   {running.luigid.visualiser_url}\nCtrl-C stops everything.")
@@ -52,14 +57,17 @@ def up(
             _watch(running, api)
 
 
-def _fill(running: Pipeline, archive: Archive | None, symbol: str) -> None:
-    """Bring in the file, or else what the lake has, or else made-up bars."""
+def _fill(running: Pipeline, selection: Selection | None, symbol: str) -> None:
+    """Bring in the files, or else what the lake has, or else made-up bars."""
     from btcql.cli.pipeline import describe
     from btcql.cli.progress import console
 
     markets = running.lake.symbols()
-    if archive:
-        console.print(f"{archive.symbol}: {describe(running.import_archive(archive))}")
+    if selection:
+        seen = running.import_archives(selection)
+        console.print(f"{selection.described()}: {describe(seen)}")
+        if selection.refused:
+            raise selection.refusal()
     elif not markets:
         console.print(f"{symbol}: {describe(running.make_sample(symbol))}")
     else:

@@ -31,16 +31,23 @@ def recognise(head: Head) -> Layout | None:
             f"column symbol is missing: the header of {_KIND} must name it; found: {', '.join(names)[:200]}",
             head.lines[at][0],
         )
+    if len(head.lines) <= at + 1:
+        raise InputError(str(head.path), "has no bars: there is nothing below its header")
     place = names.index("symbol")
-    first = head.lines[at + 1][1] if len(head.lines) > at + 1 else ()
-    symbol = market(first[place]) if len(first) > place else None
-    base = symbol.split("-")[0].lower() if symbol else ""
-    volumes = [name for name in names if name.startswith("volume")]
-    volume = volumes[0] if len(volumes) == 1 else f"volume {base}"
+    first = head.lines[at + 1][1]
+    pair = first[place] if len(first) > place else ""
+    volume = _volume(names, pair)
     stamp = next((name for name in _STAMPS if name in names), _STAMPS[0])
-    origin = Origin(_KIND, _source(head), symbol)
+    origin = Origin(_KIND, _source(head), market(pair))
     columns = {"timestamp": stamp, "volume": volume}
     return below_header(head, at, origin, columns, one_unit=False, market=place)
+
+
+def _volume(names: list[str], pair: str) -> str:
+    """Return the name of the volume in the market's base: BTCUSD begins with the BTC of Volume BTC."""
+    volumes = [name for name in names if name.startswith("volume")]
+    based = [name for name in volumes if pair.lower().startswith(name.removeprefix("volume").strip())]
+    return max(based, key=len, default=volumes[0] if len(volumes) == 1 else f"volume {pair}")
 
 
 def _source(head: Head) -> str | None:
