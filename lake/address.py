@@ -12,9 +12,9 @@ from lake.local import LocalFiles
 
 
 def files_at(root: str) -> Files:
-    """Return the files below a folder, or a file:// or s3:// address.
+    """Return the files below a folder, or a file://, s3://, hdfs:// or webhdfs:// address.
 
-    Raises LakeError for other addresses and where an extra is not installed; asks no server anything.
+    Raises LakeError for other addresses and where what they need is not installed.
     """
     scheme, found, rest = root.partition("://")
     if not found:
@@ -32,4 +32,10 @@ def _remote(root: str, process: int) -> Files:  # noqa: ARG001 - connections and
         from lake.objects import ObjectFiles  # noqa: PLC0415 - for those who have such a lake
 
         return ObjectFiles(root)
-    raise LakeError(f"{root} is not the address of a lake: give a folder, or file:// or s3://")
+    if scheme in {"hdfs", "webhdfs"}:
+        from lake.hdfs import hdfs_files  # noqa: PLC0415 - as above
+
+        return hdfs_files(root)
+    raise LakeError(
+        f"{root} is not the address of a lake: give a folder, or file://, s3://, hdfs:// or webhdfs://"
+    )

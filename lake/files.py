@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 TEMPORARY = ".tmp"
 STALE_SECONDS = 3600
@@ -99,19 +102,17 @@ class Files(ABC):
 
     def find(self, *levels: str | None) -> list[str]:
         """Return the files whose paths match level by level, sorted; None stands for any name."""
-        return list(self._found("", levels))
+        paths = list(self._paths("", levels))
+        if levels[-1] is None:
+            return paths
+        return [path for path, there in zip(paths, self._each(self.exists, paths), strict=True) if there]
 
-    def _found(self, folder: str, levels: tuple[str | None, ...]) -> Iterator[str]:
+    def _paths(self, folder: str, levels: tuple[str | None, ...]) -> Iterator[str]:
+        """Yield the paths that match; folders are listed only where a name may be any."""
         first, *rest = levels
-        if first is None:
-            paths = [f"{folder}{name}" for name in self.names(folder.rstrip("/"))]
-        else:
-            paths = [f"{folder}{first}"]
-        for path in paths:
-            if rest:
-                yield from self._found(f"{path}/", tuple(rest))
-            elif first is None or self.exists(path):
-                yield path
+        for name in self.names(folder) if first is None else [first]:
+            path = f"{folder}/{name}" if folder else name
+            yield from self._paths(path, tuple(rest)) if rest else [path]
 
     def documents(self, *levels: str | None) -> list[tuple[str, bytes]]:
         """Return what `find` does, each with its bytes."""
@@ -120,10 +121,13 @@ class Files(ABC):
 
     def read_all(self, names: list[str]) -> list[bytes]:
         """Read many files, some at once where each is a journey of its own."""
+        return self._each(self.read, names)
+
+    def _each(self, function: Callable[[str], T], names: list[str]) -> list[T]:
         if self.readers == 1 or len(names) < 2:  # noqa: PLR2004 - one needs no company
-            return [self.read(name) for name in names]
+            return [function(name) for name in names]
         with ThreadPoolExecutor(self.readers, thread_name_prefix="lake") as pool:
-            return list(pool.map(self.read, names))
+            return list(pool.map(function, names))
 
 
 def is_temporary(name: str) -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lake.places import LocalPlace, Place, S3Place
+from tests.lake.places import LocalPlace, Place, S3Place, WebHdfsPlace
 from tests.lake.s3 import S3Server, s3_server
+from tests.lake.webhdfs import NameNode, name_node
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +31,17 @@ def s3(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     moto.fault = moto.loss = None
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture
+def hdfs() -> Iterator[NameNode]:
+    with name_node() as node:
+        yield node
+
+
+@pytest.fixture(params=["local", "s3", "webhdfs"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "local":
         return LocalPlace(tmp_path / "my lake é [1] ₿")
-    server: S3Server = request.getfixturevalue("s3")
-    return S3Place(server, server.make_bucket())
+    if request.param == "s3":
+        server: S3Server = request.getfixturevalue("s3")
+        return S3Place(server, server.make_bucket())
+    return WebHdfsPlace(request.getfixturevalue("hdfs"), "/a folder/lake é")

@@ -21,7 +21,7 @@ from tests.lake.places import Place
 
 @pytest.fixture
 def lake(place: Place) -> Lake:
-    return Lake(place.address)
+    return Lake(place.given)
 
 
 def part(place: Place) -> str:
@@ -53,7 +53,7 @@ def test_what_is_published_is_read_back_and_the_same_again_changes_nothing(place
     assert len(before) == 2, "the bars and the manifest, and nothing of the making"
     assert not publish(lake, partition(), table, file="another.csv")
     assert place.contents() == before
-    assert Lake(place.address).verify() == []
+    assert Lake(place.given).verify() == []
 
 
 def test_a_correction_adds_a_file_that_wins_and_keeps_the_old_one(place: Place, lake: Lake) -> None:
@@ -191,10 +191,10 @@ def test_a_file_that_a_killed_writer_left_is_taken_up(place: Place, lake: Lake) 
     before = place.contents()
     (manifest,) = [name for name in before if "manifest" in name]
     place.remove(manifest)
-    assert Lake(place.address).partitions() == []
-    assert publish(Lake(place.address), partition(), bars(february(), 48))
+    assert Lake(place.given).partitions() == []
+    assert publish(Lake(place.given), partition(), bars(february(), 48))
     assert place.contents() == before
     place.remove(manifest)
     place.write(part(place), b"half")
-    assert publish(Lake(place.address), partition(), bars(february(), 48))
+    assert publish(Lake(place.given), partition(), bars(february(), 48))
     assert place.contents() == before
