@@ -21,7 +21,7 @@ from database.connection import connected
 from database.creation import create_database
 from database.migrate import migrate
 from database.roles import READER, WRITER, provide_database
-from database.server import EmbeddedServer
+from database.server import SUPERUSER, EmbeddedServer
 
 EDITIONS = ("community", "apache", "plain")
 _numbers = count(1)
@@ -108,6 +108,12 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 def server_url(edition: str, start_server: Callable[[str], str]) -> str:
     """The writer's address of one server per edition, for the whole session."""
     return start_server(edition)
+
+
+@pytest.fixture
+def admin_url(server_url: str, edition: str) -> str:
+    """The superuser's address of the edition's server."""
+    return GIVEN_URL if edition == given_edition() else with_role(server_url, SUPERUSER)
 
 
 @contextmanager
