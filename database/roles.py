@@ -37,6 +37,7 @@ def provide_database(admin_url: str, name: str, passwords: Mapping[str, str] | N
     elif owner != WRITER:
         with connected(with_database(admin_url, name)) as connection:
             connection.execute(query("hand_over"))
+            connection.execute(query("grant_reads"))
 
 
 def _create_roles(connection: Connection, passwords: Mapping[str, str]) -> None:

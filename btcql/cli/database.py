@@ -10,8 +10,10 @@ from btcql.cli import app
 from btcql.errors import SettingError
 from btcql.settings import Settings
 
-database = typer.Typer(no_args_is_help=True, help="The database: start, stop, migrate, status.")
+database = typer.Typer(no_args_is_help=True, help="The database: start, stop, roles, migrate, status.")
 app.add_typer(database, name="db")
+
+_DEFAULT_NAME = "btcql"
 
 
 @database.command()
@@ -28,6 +30,32 @@ def stop() -> None:
     from database.server import EmbeddedServer
 
     EmbeddedServer(_embedded()).stop()
+
+
+@database.command()
+def roles() -> None:
+    """Make the writer's and the reader's role, and the database, on a server of your own; again: no change.
+
+    It needs BTCQL_ADMIN_URL, a superuser's address. The passwords are those in two files
+    (BTCQL_WRITER_PASSWORD_FILE, BTCQL_READER_PASSWORD_FILE), which are made where they are missing. A
+    database of the name in BTCQL_DATABASE_URL changes hands with all that is in its schema public.
+    """
+    from database.address import database_of, with_database, with_role
+    from database.passwords import read_or_make
+    from database.roles import READER, WRITER, provide_database
+
+    settings = Settings.read()
+    if not settings.admin_url:
+        raise SettingError(
+            "BTCQL_ADMIN_URL is not set: give the address of your server for its superuser; "
+            "the embedded server has its roles by itself"
+        )
+    name = database_of(settings.database_url) or _DEFAULT_NAME
+    files = {WRITER: settings.writer_password_file, READER: settings.reader_password_file}
+    provide_database(settings.admin_url, name, {role: read_or_make(file) for role, file in files.items()})
+    address = with_database(settings.admin_url, name)
+    for variable, role in (("BTCQL_DATABASE_URL", WRITER), ("BTCQL_READER_URL", READER)):
+        typer.echo(f"{variable}={with_role(address, role)}   with the password in {files[role]}")
 
 
 @database.command()
