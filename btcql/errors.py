@@ -3,6 +3,8 @@
 BtcqlError                      the root: its message names the value and the way out
 |- SettingError                 a setting that cannot be used
 |- InputError                   a file that cannot be taken, with its line
+|- SourceError                  an exchange cannot give what is asked of it
+|  `- SourceUnavailableError    it does not answer as it should, however often it is asked
 |- LakeError                    the raw lake is damaged or not writable
 |- DatabaseError                the database refused or is not what is needed
 |  |- DatabaseUnavailableError  it does not answer
@@ -34,6 +36,14 @@ class InputError(BtcqlError):
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, int | None]]:
         """Go from one process to another whole."""
         return InputError, (self.file, self.reason, self.line)
+
+
+class SourceError(BtcqlError):
+    """An exchange cannot give what is asked of it: a symbol it does not list, bars it no longer has."""
+
+
+class SourceUnavailableError(SourceError):
+    """An exchange cannot be reached, refuses, or answers with something else than bars."""
 
 
 class LakeError(BtcqlError):

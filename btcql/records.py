@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from btcql.errors import SettingError
 
 SYNTHETIC = "synthetic"
 DEFAULT_SYMBOL = "BTC-USD"
+DEFAULT_SOURCE = "bitstamp"
+FIRST_DAY = date(2012, 1, 1)  # from which a market is fetched: before it there was little trade
 
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{1,20}")
 _SOURCE = re.compile(r"(file:)?[A-Za-z0-9][A-Za-z0-9._-]{0,79}")

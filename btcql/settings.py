@@ -60,6 +60,16 @@ class Settings:
     )
     luigid_host: str = _setting("BTCQL_LUIGID_HOST", "127.0.0.1", "host of luigid")
     luigid_port_text: str = _setting("BTCQL_LUIGID_PORT", "8082", "port of luigid and its visualiser")
+    exchange_url: str = _setting(
+        "BTCQL_EXCHANGE_URL",
+        "",
+        "http://... that stands for all exchanges, as <url>/<exchange>/...; empty: they",
+    )
+    exchange_patience_text: str = _setting(
+        "BTCQL_EXCHANGE_PATIENCE",
+        "120",
+        "most seconds to wait for an exchange that fails, over all its tries",
+    )
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -83,6 +93,10 @@ class Settings:
                 raise SettingError(f"{variable}={text!r} is not a port: give a number from 1 to 65535")
         if self.engine not in {"duckdb", "spark"}:
             raise SettingError(f"BTCQL_ENGINE={self.engine!r} is not an engine: give duckdb or spark")
+        if not self.exchange_patience_text.isdecimal():
+            raise SettingError(
+                f"BTCQL_EXCHANGE_PATIENCE={self.exchange_patience_text!r} is no number of seconds: give 120"
+            )
         if self.workers_text and not re.fullmatch(r"[1-9]\d?", self.workers_text):
             raise SettingError(f"BTCQL_WORKERS={self.workers_text!r} is not a number of tasks: give 1 to 99")
         if self.timescaledb_license not in {"timescale", "apache"}:
@@ -90,6 +104,9 @@ class Settings:
                 f"BTCQL_TIMESCALEDB_LICENSE={self.timescaledb_license!r} is not an edition: "
                 "give timescale or apache"
             )
+        self._check_addresses()
+
+    def _check_addresses(self) -> None:
         addresses = {
             "BTCQL_DATABASE_URL": self.database_url,
             "BTCQL_READER_URL": self.reader_url,
@@ -100,6 +117,11 @@ class Settings:
                 raise SettingError(
                     f"{variable}={without_password(url)!r} is not an address: give postgresql://user@host/name"
                 )
+        if self.exchange_url and not self.exchange_url.startswith(("http://", "https://")):
+            raise SettingError(
+                f"BTCQL_EXCHANGE_URL={without_password(self.exchange_url)!r} is not an address: "
+                "give http://host:port"
+            )
         if self.reader_url and not self.database_url:
             raise SettingError(
                 f"BTCQL_READER_URL={without_password(self.reader_url)!r} is of a server of your own: "
@@ -125,6 +147,11 @@ class Settings:
     def workers(self) -> int:
         """How many tasks run at a time."""
         return int(self.workers_text) if self.workers_text else min(_MOST_WORKERS, os.cpu_count() or 1)
+
+    @property
+    def exchange_patience(self) -> int:
+        """How long a failing exchange is asked again, in seconds of waiting."""
+        return int(self.exchange_patience_text)
 
     @property
     def lake(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import AbstractContextManager
 from functools import cache
+from typing import Any
 
 import luigi
 from luigi.parameter import ParameterVisibility
@@ -12,8 +13,10 @@ from luigi.parameter import ParameterVisibility
 from database.connection import Connection, Session
 from lake.store import Lake
 
-# Events of our own, for who watches a run: lines for a person, and the result of a month's load.
+# Events of our own, for who watches a run: lines for a person, the share of a task that is done, and the
+# result of a month's load.
 NOTICE = "btcql.notice"
+PROGRESS = "btcql.progress"
 LOADED = "btcql.loaded"
 
 
@@ -24,8 +27,10 @@ def places(
     *,
     engine: str = "duckdb",
     spark_master: str = "local[*]",
-) -> dict[str, str]:
-    """Return the parameters of PipelineTask: where a run reads and writes, and what prepares its months."""
+    exchange_url: str = "",
+    exchange_patience: int = 120,
+) -> dict[str, Any]:
+    """Return the parameters of PipelineTask: where a run reads and writes, and what it works with."""
     place = hashlib.sha256(f"{lake_root} {database_url}".encode()).hexdigest()[:8]
     return {
         "place": place,
@@ -34,6 +39,8 @@ def places(
         "work_path": work_path,
         "engine": engine,
         "spark_master": spark_master,
+        "exchange_url": exchange_url,
+        "exchange_patience": exchange_patience,
     }
 
 
@@ -54,6 +61,10 @@ class PipelineTask(luigi.Task):
     engine = luigi.Parameter(default="duckdb", significant=False, description="what prepares a month")
     spark_master = luigi.Parameter(
         default="local[*]", significant=False, visibility=ParameterVisibility.PRIVATE
+    )
+    exchange_url = luigi.Parameter(default="", significant=False, visibility=ParameterVisibility.PRIVATE)
+    exchange_patience = luigi.IntParameter(
+        default=120, significant=False, visibility=ParameterVisibility.PRIVATE, description="seconds"
     )
 
     @property

@@ -22,6 +22,7 @@ from database.writers import (
     refresh_aggregates,
     remove_market,
 )
+from etl.fetching import FetchMonth, covered_through
 from etl.landing import LandFile, LandSample
 from etl.prepare.engine import choose_engine
 from etl.prepare.month import month_inputs, month_partitions, prepare_month
@@ -67,6 +68,18 @@ class PrepareMonth(MonthTask):
         return list(landed.values())
 
     def _landing(self, partition: Partition, request: Any) -> PipelineTask:
+        if "exchange" in request:
+            # one task for all its fetches: what the lake has by now
+            start = partition.start
+            through = covered_through(self.lake.manifest(partition), start).date()
+            return self.clone(  # type: ignore[no-any-return]
+                FetchMonth,
+                source=partition.source,
+                timeframe=partition.timeframe.value,
+                month=partition.month,
+                through=through,
+                first=partition.month,
+            )
         if partition.source == SYNTHETIC:
             through = date.fromisoformat(request["sample_through"])
             return self.clone(LandSample, through=through)  # type: ignore[no-any-return]

@@ -18,10 +18,10 @@ from luigi.worker import TaskProcess, TaskStatusReporter, Worker
 
 from btcql.errors import CrashError, PipelineError
 from etl.crew import Crew, Member
-from etl.task import LOADED, NOTICE, PipelineTask
+from etl.task import LOADED, NOTICE, PROGRESS, PipelineTask
 
 # What happens to a task in its process and is told where the run is watched.
-OBSERVED = (luigi.Event.START, luigi.Event.SUCCESS, NOTICE, LOADED)
+OBSERVED = (luigi.Event.START, luigi.Event.SUCCESS, NOTICE, PROGRESS, LOADED)
 FAILURES = (luigi.Event.FAILURE, luigi.Event.BROKEN_TASK)
 
 Tell: TypeAlias = Callable[[object], None]

@@ -1,4 +1,4 @@
-"""Commands that move data: import, refresh, forecast."""
+"""Commands that move data: import, ingest, refresh, forecast."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from btcql.cli import app
 from btcql.errors import SettingError
-from btcql.records import DEFAULT_SYMBOL, Timeframe, check_symbol
+from btcql.records import DEFAULT_SOURCE, DEFAULT_SYMBOL, FIRST_DAY, Timeframe, check_symbol
 from btcql.settings import Settings
 
 Symbol = Annotated[str, typer.Option(help="The market, as BASE-QUOTE.")]
@@ -63,8 +63,47 @@ def import_files(
 
 
 @app.command()
+def ingest(
+    source: Annotated[
+        str, typer.Option(help="The exchange: bitstamp, coinbase, kraken or binance.")
+    ] = DEFAULT_SOURCE,
+    symbol: Symbol = DEFAULT_SYMBOL,
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from",
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help=f"The first day; by default {FIRST_DAY}, or the market's first.",
+        ),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option(
+            "--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The last day; by default yesterday."
+        ),
+    ] = None,
+    timeframe: Annotated[Timeframe, typer.Option(help="The bars' length.")] = Timeframe.HOUR,
+) -> None:
+    """Fetch an exchange's bars, month by month, from where it stopped; then as refresh does."""
+    from btcql.cli.fetch import Order
+    from btcql.cli.pipeline import describe, pipeline
+    from etl.backfill import Series
+    from etl.sources.venue import venue
+
+    series = Series(venue(source).name, check_symbol(symbol), timeframe)
+    since = first.date() if first else FIRST_DAY
+    day = (last or datetime.now(UTC)).date()
+    if day < since:
+        raise SettingError(f"--from {since} is after --to {day}: give the earlier day first")
+    with pipeline(Settings.read()) as running:
+        seen = running.ingest(Order(series, since, day))
+    typer.echo(f"{symbol} from {source}: {describe(seen)}")
+
+
+@app.command()
 def refresh(symbol: Symbol = DEFAULT_SYMBOL) -> None:
-    """Bring the database up to date with the lake, and forecast from it."""
+    """Fetch what is new from the market's exchanges, bring the database up to date, and forecast."""
     from btcql.cli.pipeline import describe, pipeline
 
     with pipeline(Settings.read()) as running:

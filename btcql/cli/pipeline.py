@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from btcql.cli.archive import Archive, Selection
+from btcql.cli.fetch import Fetcher, Order
 from btcql.cli.progress import Stages, console, stages
-from btcql.errors import InputError, LakeError
-from btcql.records import SYNTHETIC
+from btcql.errors import InputError, LakeError, SourceError, SourceUnavailableError
+from btcql.records import DEFAULT_SOURCE, FIRST_DAY, SYNTHETIC, Timeframe
 from btcql.settings import Settings
 from database.connection import connected
 from database.forecasts import read_newest_vintage
@@ -20,26 +22,38 @@ from database.migrate import migrate
 from database.server import opened
 from database.turn import my_turn
 from database.writers import read_markers
+from etl.backfill import Series, fetched_series, last_closed
 from etl.crew import Crew, crew
 from etl.landing import LandFile, LandSample
 from etl.luigid import Luigid
 from etl.prepare.engine import choose_engine
 from etl.prepare.month import month_inputs
 from etl.run import run
+from etl.sources.reach import why_unreachable
+from etl.sources.sample import MINUTE_DAYS
+from etl.sources.venue import venue
 from etl.task import places
 from lake.original import file_sha256
 from lake.store import Lake
 from ml.tasks import IssueForecast
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class Pipeline:
-    """A database and a luigid that run; each method returns when all that it names is complete."""
+    """A database and a luigid that run; each method returns when all that it names is complete.
+
+    `now` tells the time: which days have closed.
+    """
 
     settings: Settings
     database_url: str
     luigid: Luigid
     crew: Crew
+    now: Callable[[], datetime] = _now
 
     def import_archives(self, selection: Selection) -> Stages:
         """Land each file, then bring their markets up to date; `selection` ends with what was landed.
@@ -73,13 +87,59 @@ class Pipeline:
         with self._turn(), stages() as seen:
             # While this run waited for its turn, real bars may have come.
             if {partition.source for partition in self.lake.walk(symbol)} <= {SYNTHETIC}:
-                task = LandSample(**self._places(), symbol=symbol, through=_today())
+                task = LandSample(**self._places(), symbol=symbol, through=self._today())
                 run(task, self.luigid, seen, self.crew)
             self._bring_up_to_date(symbol, seen)
         return seen
 
+    def ingest(self, order: Order) -> Stages:
+        """Fetch what the lake lacks of the order, then bring the market up to date.
+
+        Raises SourceError where the exchange cannot give it; what came before is kept, and served.
+        """
+        with self._turn(), stages() as seen:
+            try:
+                self._fetcher.fill(order, seen)
+            except SourceUnavailableError:
+                if any(self.lake.walk(order.series.symbol)):
+                    self._bring_up_to_date(order.series.symbol, seen)
+                raise
+            self._bring_up_to_date(order.series.symbol, seen)
+        return seen
+
+    def begin(self, symbol: str) -> list[Stages]:
+        """Take real prices: hours since 2012, then minutes of the months that hold the last thirty days.
+
+        Raises SourceUnavailableError, within seconds where the exchange cannot be reached at all.
+        """
+        settings, closed = self.settings, last_closed(self.now())
+        why = why_unreachable(venue(DEFAULT_SOURCE), settings.exchange_url)
+        if why:
+            raise SourceUnavailableError(f"{DEFAULT_SOURCE} cannot be reached: {why}")
+        have = {series.timeframe for series, _ in fetched_series(self.lake, symbol)}
+        done = [self.refresh(symbol)] if have else []
+        for timeframe, first in (
+            (Timeframe.HOUR, FIRST_DAY),
+            (Timeframe.MINUTE, closed - timedelta(days=MINUTE_DAYS)),
+        ):
+            if timeframe not in have:
+                series = Series(DEFAULT_SOURCE, symbol, timeframe)
+                done.append(self.ingest(Order(series, first, self._today())))
+        return done
+
+    def is_begun(self, symbol: str) -> bool:
+        """Whether the market has real bars, and more of them than the first half of what `begin` takes."""
+        have = {(partition.source, partition.timeframe) for partition in self.lake.walk(symbol)}
+        real = {(source, timeframe) for source, timeframe in have if source != SYNTHETIC}
+        fetched = [series for series, _ in fetched_series(self.lake, symbol)]
+        return bool(real) and not (real == {(DEFAULT_SOURCE, Timeframe.HOUR)} and fetched)
+
     def refresh(self, symbol: str) -> Stages:
-        """Bring the market up to date with the lake (a made-up one: to today)."""
+        """Fetch what is new, then bring the market up to date with the lake (a made-up one: to today).
+
+        What one exchange does not give keeps nothing else from being brought up to date; its SourceError is
+        raised at the end.
+        """
         sources = {partition.source for partition in self.lake.walk(symbol)}
         if not sources:
             raise LakeError(
@@ -87,8 +147,16 @@ class Pipeline:
             )
         if sources == {SYNTHETIC}:
             return self.make_sample(symbol)
+        failed: list[SourceError] = []
         with self._turn(), stages() as seen:
+            for series, newest in list(fetched_series(self.lake, symbol)):
+                try:
+                    self._fetcher.follow(series, newest, seen)
+                except SourceError as error:
+                    failed.append(error)
             self._bring_up_to_date(symbol, seen)
+        if failed:
+            raise failed[0]
         return seen
 
     def forecast(self, symbol: str, as_of: date) -> date:
@@ -106,6 +174,10 @@ class Pipeline:
         """The raw lake."""
         return Lake(self.settings.lake)
 
+    @property
+    def _fetcher(self) -> Fetcher:
+        return Fetcher(self.settings, self.lake, self._places(), self.luigid, self.crew, self.now)
+
     def _bring_up_to_date(
         self, symbol: str, seen: Stages, *, as_of: date | None = None, demanded: bool = False
     ) -> None:
@@ -114,7 +186,10 @@ class Pipeline:
             seen.expect("PrepareMonth", waiting)
             seen.expect("LoadMonth", waiting)
         task = IssueForecast(
-            **self._places(), symbol=symbol, as_of=as_of or _today() - timedelta(days=1), demanded=demanded
+            **self._places(),
+            symbol=symbol,
+            as_of=as_of or self._today() - timedelta(days=1),
+            demanded=demanded,
         )
         run(task, self.luigid, seen, self.crew)
 
@@ -143,14 +218,20 @@ class Pipeline:
     def _work(self) -> Path:
         return self.settings.home / "work"
 
-    def _places(self) -> dict[str, str]:
+    def _places(self) -> dict[str, Any]:
+        settings = self.settings
         return places(
-            self.settings.lake,
+            settings.lake,
             self.database_url,
             str(self._work),
-            engine=self.settings.engine,
-            spark_master=self.settings.spark_master,
+            engine=settings.engine,
+            spark_master=settings.spark_master,
+            exchange_url=settings.exchange_url,
+            exchange_patience=settings.exchange_patience,
         )
+
+    def _today(self) -> date:
+        return self.now().date()
 
 
 @contextmanager
@@ -171,11 +252,8 @@ def pipeline(settings: Settings) -> Iterator[Pipeline]:
         yield Pipeline(settings, url, luigid, members)
 
 
-def describe(seen: Stages) -> str:
-    """Say what a run wrote."""
-    done = f"{seen.rows_written:,} rows written, {seen.rows_removed:,} removed"
-    return done if seen.rows_written or seen.rows_removed else f"{done}: it was up to date"
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
+def describe(*seen: Stages) -> str:
+    """Say what runs wrote."""
+    written, removed = sum(one.rows_written for one in seen), sum(one.rows_removed for one in seen)
+    done = f"{written:,} rows written, {removed:,} removed"
+    return done if written or removed else f"{done}: it was up to date"

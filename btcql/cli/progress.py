@@ -9,14 +9,19 @@ from typing import Any
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
+from rich.text import Text
 
 _STAGES = {
+    "FetchMonth": "Fetch months",
+    "RecheckMonth": "Look once more",
     "LandFile": "Land in the lake",
     "LandSample": "Make the sample",
     "RemoveSample": "Remove the sample",
@@ -29,12 +34,21 @@ _STAGES = {
 console = Console(highlight=False)
 
 
+class _RateColumn(ProgressColumn):
+    """How many are done in a minute."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate, nothing where it is not known yet."""
+        return Text(f"{60 * task.speed:,.0f}/min" if task.speed else "")
+
+
 class Stages:
     """The observer of a run that draws it."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._bars: dict[str, Any] = {}
+        self._shares: dict[str, dict[str, float]] = {}
         self.rows_written = 0
         self.rows_removed = 0
 
@@ -45,6 +59,10 @@ class Stages:
             self._progress.update(task.id, total=task.completed + total)
         else:
             self._bars[family] = self._progress.add_task(_STAGES[family], total=total)
+
+    def say(self, line: str) -> None:
+        """Print a line for a person above the bars."""
+        self._progress.console.print(f"[yellow]note:[/] {line}", soft_wrap=True)
 
     def finish(self) -> None:
         """Fill the bars: what was expected and did not run was complete already."""
@@ -59,13 +77,20 @@ class Stages:
         if event == "event.core.start" and (bar is None or self._progress.tasks[bar].finished):
             self.expect(family, 1)
         elif event == "event.core.success":
-            self._progress.advance(self._bars[family])
+            self._draw(family, task.task_id, 1)
+        elif event == "btcql.progress":
+            self._draw(family, task.task_id, said)
         elif event == "btcql.notice":
             for line in said:
-                self._progress.console.print(f"[yellow]note:[/] {line}")
+                self.say(line)
         elif event == "btcql.loaded":
             self.rows_written += said.written
             self.rows_removed += said.removed
+
+    def _draw(self, family: str, task_id: str, share: float) -> None:
+        shares = self._shares.setdefault(family, {})
+        shares[task_id] = share
+        self._progress.update(self._bars[family], completed=sum(shares.values()))
 
 
 @contextmanager
@@ -75,8 +100,11 @@ def stages() -> Iterator[Stages]:
         SpinnerColumn(),
         TextColumn("{task.description:<20}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        _RateColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
         seen = Stages(progress)

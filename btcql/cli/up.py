@@ -15,13 +15,14 @@ import typer
 
 from btcql.cli import app
 from btcql.cli.data import BarLength, Market, Source
-from btcql.errors import BtcqlError
+from btcql.errors import BtcqlError, SourceError, SourceUnavailableError
 from btcql.records import DEFAULT_SYMBOL, SYNTHETIC
 from btcql.settings import Settings
 
 if TYPE_CHECKING:
     from btcql.cli.archive import Selection
     from btcql.cli.pipeline import Pipeline
+    from btcql.cli.progress import Stages
 
 _START_SECONDS = 60
 _STOP_SECONDS = 15
@@ -58,28 +59,51 @@ def up(
 
 
 def _fill(running: Pipeline, selection: Selection | None, symbol: str) -> None:
-    """Bring in the files, or else what the lake has, or else made-up bars."""
+    """Bring in the files, or else what is new; a first time without any, real prices or made-up ones."""
     from btcql.cli.pipeline import describe
     from btcql.cli.progress import console
 
-    markets = running.lake.symbols()
     if selection:
         seen = running.import_archives(selection)
         console.print(f"{selection.described()}: {describe(seen)}")
         if selection.refused:
             raise selection.refusal()
-    elif not markets:
-        console.print(f"{symbol}: {describe(running.make_sample(symbol))}")
     else:
-        for market in markets:
-            console.print(f"{market}: {describe(running.refresh(market))}")
+        for market in running.lake.symbols() or [symbol]:
+            try:
+                console.print(f"{market}: {describe(*_current(running, market))}")
+            except SourceError as error:
+                if not _has_real(running, market):
+                    raise
+                console.print(f"[bold yellow]not up to date[/]: {error}", soft_wrap=True)
     for market in running.lake.symbols():
-        if {partition.source for partition in running.lake.walk(market)} == {SYNTHETIC}:
+        if not _has_real(running, market):
             console.print(
                 f"[bold yellow]SYNTHETIC[/]: the prices of {market} are made up, to show the product. "
-                "Real ones replace them: btcql import FILE",
+                "Real ones replace them: btcql import FILE, or btcql up with a connection",
                 soft_wrap=True,
             )
+
+
+def _current(running: Pipeline, market: str) -> list[Stages]:
+    """Bring a market up to date; where it has no real prices and none can be had, with made-up ones."""
+    from btcql.cli.progress import console
+
+    if running.is_begun(market):
+        return [running.refresh(market)]
+    known = any(running.lake.walk(market))
+    try:
+        return running.begin(market)
+    except SourceError as error:
+        # an exchange that answers, and does not know the market, is a mistake to be told at once
+        if _has_real(running, market) or not (known or isinstance(error, SourceUnavailableError)):
+            raise
+        console.print(f"[bold yellow]NO REAL PRICES[/]: {error}", soft_wrap=True)
+        return [running.make_sample(market)]
+
+
+def _has_real(running: Pipeline, market: str) -> bool:
+    return any(partition.source != SYNTHETIC for partition in running.lake.walk(market))
 
 
 @contextmanager
