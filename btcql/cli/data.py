@@ -36,7 +36,7 @@ def import_files(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...", help="Files of bars, a folder of them, or a pattern: 'BTCUSDT-1m-*.zip'."
+            metavar="FILE", help="Files of bars, a folder of them, or a pattern: 'BTCUSDT-1m-*.zip'."
         ),
     ],
     symbol: Market = None,
@@ -45,10 +45,11 @@ def import_files(
 ) -> None:
     """Bring files of bars through the lake into the database, and forecast from them.
 
-    Taken are CSV and Parquet with the columns timestamp, open, high, low, close, volume (a time or an epoch
-    in s, ms or us), Binance's klines, Kaggle's Bitstamp minutes and CryptoDataDownload; .gz, and .zip with
-    one CSV file in it. Files go in the order of their names; a bad one is refused, by its line, and stops no
-    other. The same again changes nothing.
+    Taken are CSV and Parquet with the columns timestamp, open, high, low,
+    close, volume (a time or an epoch in s, ms or us), Binance's klines,
+    Kaggle's Bitstamp minutes and CryptoDataDownload; .gz, and .zip with one
+    CSV file in it. Files go in the order of their names; a bad one is
+    refused, by its line, and stops no other. The same again changes nothing.
     """
     from btcql.cli.archive import Selection, Wanted
     from btcql.cli.pipeline import describe, pipeline

@@ -42,15 +42,20 @@ class ArchiveBars:
 
     def months(self) -> Iterator[tuple[date, pa.Table]]:
         """Yield each month by its first day with its bars: the lake's schema BARS, sorted by ts, unique."""
-        months = self._ts.astype("datetime64[us]").astype("datetime64[M]")
-        starts = [0, *(np.flatnonzero(months[1:] != months[:-1]) + 1).tolist(), self.rows]
-        for start, stop in pairwise(starts):
+        first, last = (np.datetime64(int(self._ts[row]), "us").astype("datetime64[M]") for row in (0, -1))
+        months = np.arange(first, last + 2)  # with the end of the last one
+        edges = np.searchsorted(self._ts, months.astype("datetime64[us]").astype(np.int64)).tolist()
+        for month, (start, stop) in zip(
+            months.astype("datetime64[D]").tolist(), pairwise(edges), strict=False
+        ):
+            if start == stop:
+                continue
             taken = self._taken
             own = slice(start, stop) if isinstance(taken, slice) else taken[start:stop]
             table = bars_table(
                 self._ts[start:stop], {name: column[own] for name, column in self._columns.items()}
             )
-            yield months[start].astype("datetime64[D]").item(), table
+            yield month, table
 
 
 @contextmanager
