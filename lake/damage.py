@@ -17,12 +17,16 @@ from lake.schema import check_bars, from_parquet, span
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One file that is not as it was published, what is wrong with it, and for bars what they are."""
+    """One file that is not as it was published, and what is wrong with it.
+
+    Of bars also what they are; of bars and imported files the hash of the bytes that they had.
+    """
 
     name: str
     problem: str
     partition: Partition | None = None
     file: RawFile | None = None
+    sha256: str = ""
 
 
 def find_damage(files: Files) -> Iterator[Damage]:
@@ -39,9 +43,9 @@ def find_damage(files: Files) -> Iterator[Damage]:
         for file in manifest.files if manifest else ():
             problem = _problem(files, partition, file)
             if problem:
-                yield Damage(f"{partition}/{file.name}", problem, partition, file)
-    for name, problem in original.wrong(files):
-        yield Damage(name, problem)
+                yield Damage(f"{partition}/{file.name}", problem, partition, file, file.sha256)
+    for name, sha256 in original.wrong(files):
+        yield Damage(name, original.damaged(files, name), sha256=sha256)
     yield from _wrong_receipts(files, published)
 
 

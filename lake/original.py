@@ -64,14 +64,26 @@ def opened(files: Files, sha256: str) -> Iterator[Path]:
         yield local
         return
     with tempfile.TemporaryDirectory(prefix="btcql-") as folder:
-        copy, digest = Path(folder) / names[0], hashlib.sha256()
+        copy = Path(folder) / names[0]
+        if _copied(files, name, copy) != sha256:
+            raise LakeError(damaged(files, name))
+        yield copy
+
+
+def _copied(files: Files, name: str, copy: Path) -> str:
+    """Bring a file here and return its SHA-256."""
+    digest = hashlib.sha256()
+    try:
         with copy.open("xb") as file:
             for piece in files.chunks(name):
                 digest.update(piece)
                 file.write(piece)
-        if digest.hexdigest() != sha256:
-            raise LakeError(damaged(files, name))
-        yield copy
+    except OSError as error:
+        raise LakeError(
+            f"{files.path(name)} cannot be copied to {copy.parent} ({error.strerror or error}): "
+            "set TMPDIR to a folder with more space"
+        ) from error
+    return digest.hexdigest()
 
 
 def checked(files: Files, name: str, content: bytes, sha256: str) -> bytes:
@@ -87,13 +99,14 @@ def damaged(files: Files, name: str) -> str:
 
 
 def wrong(files: Files) -> Iterator[tuple[str, str]]:
-    """Read every kept file and yield its name and a line for each whose bytes are no longer its own."""
+    """Read every kept file; yield the name and the SHA-256 of each whose bytes are no longer its own."""
     for name in files.find(ORIGINAL, None, None):
         digest = hashlib.sha256()
         for piece in files.chunks(name):
             digest.update(piece)
-        if digest.hexdigest() != name.split("/")[1]:
-            yield name, damaged(files, name)
+        sha256 = name.split("/")[1]
+        if digest.hexdigest() != sha256:
+            yield name, sha256
 
 
 def _hashed(file: BinaryIO, sha256: str, path: Path) -> Iterator[bytes]:

@@ -218,6 +218,21 @@ class Lake:
         """Read everything and return what is not as it was published."""
         return list(find_damage(self._files))
 
+    def restore(self, damage: Damage, content: bytes) -> bool:
+        """Put a file's bytes back in its place if they are those that it had; return whether they are."""
+        whole = hashlib.sha256(content).hexdigest() == damage.sha256
+        if whole:
+            self._files.publish(damage.name, [content])
+        return whole
+
+    def restore_original(self, damage: Damage, path: Path) -> None:
+        """Put an imported file back in its place from a copy; InputError unless it is that file."""
+        original.put(self._files, path, damage.sha256, damage.name.rpartition("/")[2])
+
+    def path(self, name: str) -> str:
+        """Return the full address of a file of the lake."""
+        return self._files.path(name)
+
     def sweep(self) -> int:
         """Remove temporary files that writers left over an hour ago; return how many there were."""
         return self._files.sweep()

@@ -29,3 +29,7 @@ CROSS JOIN LATERAL _timescaledb_functions.cagg_watermark(mat_hypertable_id) AS t
 CROSS JOIN LATERAL _timescaledb_functions.to_timestamp(ticks) AS watermark
 WHERE user_view_schema = 'public'
 ORDER BY mat_hypertable_id;
+
+-- name: read_month_loaded
+-- What a month was loaded from, for who asks where a day's bars came from.
+SELECT input_sha256, raw_objects, loaded_at FROM load WHERE symbol = %s AND month = %s;
