@@ -8,7 +8,8 @@ COPY . .
 # The wheel, and not the folder, is what runs: what it lacks is missed here and not by luck found in a checkout.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m pip wheel --no-deps --wheel-dir /wheels . \
-    && /opt/btcql/bin/python -m pip install --constraint constraints.txt /wheels/*.whl \
+    # With the lake in S3.
+    && /opt/btcql/bin/python -m pip install --constraint constraints.txt "$(ls /wheels/*.whl)[s3]" \
     && /opt/btcql/bin/python -m pip check \
     && /opt/btcql/bin/python -m pip uninstall --yes pip
 

@@ -1,12 +1,16 @@
 #!/bin/sh
-# Makes the database's password once, beside this script; nothing happens to one that exists.
+# Makes the passwords of the database's superuser, writer and reader once, beside this script; nothing happens to
+# those that exist.
 set -eu
 folder=$(cd "$(dirname "$0")" && pwd)/secrets
 mkdir -p "$folder"
 chmod 700 "$folder"
-if [ ! -e "$folder/database_password" ]; then
-    head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$folder/database_password.new"
-    # Compose mounts the file as it is, and no service runs as its owner: the folder keeps others out.
-    chmod 444 "$folder/database_password.new"
-    mv "$folder/database_password.new" "$folder/database_password"
-fi
+for role in database writer reader; do
+    file=$folder/${role}_password
+    if [ ! -e "$file" ]; then
+        head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$file.new"
+        # Compose mounts the file as it is, and no service runs as its owner: the folder keeps others out.
+        chmod 444 "$file.new"
+        mv "$file.new" "$file"
+    fi
+done

@@ -14,8 +14,11 @@ import pytest
 from btcql.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ["api", "database", "luigid", "migrate", "refresh"]
-LASTING = [service for service in SERVICES if service != "migrate"]
+SERVICES = ["api", "database", "luigid", "migrate", "refresh", "roles"]
+ONCE = ["roles", "migrate"]
+LASTING = [service for service in SERVICES if service not in ONCE]
+# service -> the role it connects as, and so whose password it is given
+ROLES = {"migrate": "writer", "refresh": "writer", "api": "reader"}
 
 Tree = dict[str, Any]
 
@@ -92,13 +95,14 @@ def test_lasting_service_tells_its_health_and_comes_back(compose: Tree, service:
     assert described["restart"] == "unless-stopped"
 
 
-def test_schema_is_migrated_once_before_anything_uses_it(compose: Tree) -> None:
+def test_roles_and_schema_are_made_once_before_anything_uses_them(compose: Tree) -> None:
     services = compose["services"]
+    assert services["roles"]["command"] == ["btcql", "db", "roles"]
     assert services["migrate"]["command"] == ["btcql", "db", "migrate"]
-    assert services["migrate"]["restart"] == "no"
-    assert services["migrate"]["depends_on"]["database"]["condition"] == "service_healthy"
-    for service in ("api", "refresh"):
-        condition = services[service]["depends_on"]["migrate"]["condition"]
+    assert {services[service]["restart"] for service in ONCE} == {"no"}
+    assert services["roles"]["depends_on"]["database"]["condition"] == "service_healthy"
+    for service, awaited in (("migrate", "roles"), ("api", "migrate"), ("refresh", "migrate")):
+        condition = services[service]["depends_on"][awaited]["condition"]
         assert condition == "service_completed_successfully"
 
 
@@ -128,23 +132,39 @@ def test_database_is_on_an_internal_network_alone(compose: Tree) -> None:
     assert "data" not in compose["services"]["luigid"]["networks"]
 
 
-def test_the_only_secret_is_a_file(compose: Tree) -> None:
-    assert compose["secrets"] == {"database_password": {"file": "deploy/secrets/database_password"}}
+def test_secrets_are_files(compose: Tree) -> None:
+    names = ["database_password", "writer_password", "reader_password"]
+    assert compose["secrets"] == {name: {"file": f"deploy/secrets/{name}"} for name in names}
     for service in compose["services"].values():
         for variable, value in service.get("environment", {}).items():
             if "PASSWORD" in variable:
-                assert (variable[-5:], value) == ("_FILE", "/run/secrets/database_password")
+                assert variable.endswith("_FILE")
+                assert value.removeprefix("/run/secrets/") in service["secrets"]
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert not re.search(r"://[^/@\s]*:[^/@\s]*@", text), "an address with a password in it"
 
 
-@pytest.mark.parametrize("service", ["migrate", "api", "refresh"])
-def test_settings_of_the_service_are_settings(compose: Tree, service: str) -> None:
+@pytest.mark.parametrize(("service", "role"), ROLES.items())
+def test_service_connects_as_its_role_alone(compose: Tree, service: str, role: str) -> None:
     environment = compose["services"][service]["environment"]
-    settings = Settings.read(environment)
-    assert settings.database_url == "postgresql://btcql@database/btcql"
-    assert environment["DATABASE_PASSWORD_FILE"] == "/run/secrets/database_password"
-    assert compose["services"][service]["secrets"] == ["database_password"]
+    assert Settings.read(environment).database_url == f"postgresql://btcql_{role}@database/btcql"
+    assert environment["DATABASE_PASSWORD_FILE"] == f"/run/secrets/{role}_password"
+    assert compose["services"][service]["secrets"] == [f"{role}_password"]
+
+
+def test_superusers_password_is_known_to_the_database_and_to_who_makes_the_roles(compose: Tree) -> None:
+    knowing = [
+        name
+        for name, service in compose["services"].items()
+        if "database_password" in service.get("secrets", [])
+    ]
+    assert knowing == ["database", "roles"]
+    settings = Settings.read(compose["services"]["roles"]["environment"])
+    superuser = compose["services"]["database"]["environment"]["POSTGRES_USER"]
+    assert settings.admin_url == f"postgresql://{superuser}@database/postgres"
+    assert settings.database_url == "postgresql://btcql_writer@database/btcql"
+    for role, file in (("writer", settings.writer_password_file), ("reader", settings.reader_password_file)):
+        assert str(file) == f"/run/secrets/{role}_password"
 
 
 def test_volumes_are_where_the_image_keeps_its_data(compose: Tree) -> None:

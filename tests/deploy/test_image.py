@@ -41,6 +41,10 @@ def test_container_is_not_roots_and_has_no_build_tools() -> None:
     assert "pip install" not in last
 
 
+def test_image_can_keep_its_lake_in_s3() -> None:
+    assert '.whl)[s3]"' in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
 def test_build_sees_all_that_the_wheel_is_made_of_and_no_data() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     seen = {line[1:] for line in lines if line.startswith("!")}
@@ -86,14 +90,17 @@ def test_missing_password_file_stops_btcql(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_password_is_made_once(tmp_path: Path) -> None:
+def test_each_password_is_made_once(tmp_path: Path) -> None:
     _program(tmp_path / "make-secrets.sh", (DEPLOY / "make-secrets.sh").read_text(encoding="utf-8"))
     made = []
     for _ in range(2):
         subprocess.run([tmp_path / "make-secrets.sh"], check=True)
-        made.append((tmp_path / "secrets/database_password").read_text(encoding="utf-8"))
+        made.append(
+            {file.name: file.read_text(encoding="utf-8") for file in (tmp_path / "secrets").iterdir()}
+        )
     assert made[0] == made[1]
-    assert re.fullmatch(r"[0-9a-f]{64}", made[0])
+    assert sorted(made[0]) == ["database_password", "reader_password", "writer_password"]
+    assert len({word for word in made[0].values() if re.fullmatch(r"[0-9a-f]{64}", word)}) == 3
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
 
