@@ -20,6 +20,7 @@ from database.capabilities import read_capabilities
 from database.connection import connected
 from database.creation import create_database
 from database.migrate import migrate
+from database.queries import query
 from database.roles import READER, WRITER, provide_database
 from database.server import SUPERUSER, EmbeddedServer
 
@@ -153,7 +154,9 @@ def fresh_database(server_url: str, edition: str) -> Iterator[Database]:
     """A migrated database of its own on the edition's server, dropped at the end."""
     name = f"test_{os.getpid()}_{next(_numbers)}"  # two processes may share a given server
     _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    yield Database(with_database(server_url, name), edition)
+    url = with_database(server_url, name)
+    _execute(url, query("grant_reads"))  # who may connect is not copied
+    yield Database(url, edition)
     _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
