@@ -15,6 +15,7 @@ from btcql.records import SYNTHETIC
 from database.capabilities import read_capabilities
 from database.connection import Connection
 from database.copying import copy_bars
+from database.quality import QualityWarning, write_warnings
 from database.queries import query
 
 _DAY = timedelta(days=1)
@@ -26,7 +27,8 @@ class MonthLoad:
     """A month of one market as prepared, and where it came from.
 
     `bars` has the columns ts (timestamp[us, UTC], unique), open, high, low, close, volume (float64) and
-    minutes (int16); `raw_objects` lists the lake's files; every bar that ended by `complete_through` is in.
+    minutes (int16); `raw_objects` lists the lake's files; every bar that ended by `complete_through` is in;
+    `warnings` say what is odd about the bars.
     """
 
     symbol: str
@@ -36,6 +38,7 @@ class MonthLoad:
     raw_objects: Sequence[dict[str, str]]
     input_sha256: str
     complete_through: datetime
+    warnings: Sequence[QualityWarning] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
             result, days = LoadResult(load.bars.num_rows, 0), _days_of(load.bars)
         _mark_days(connection, load.symbol, days)
         connection.execute(query("write_marker"), _marker(load))
+        write_warnings(connection, load.symbol, load.month, load.warnings)
         connection.execute(query("notify_load"), [load.symbol])
         return result
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
+from database.quality import QualityWarning
 from database.writers import MonthLoad
 from etl.prepare.month import Prepared
 
@@ -21,6 +24,10 @@ def write_prepared(prepared: Prepared, path: Path) -> None:
         "raw_objects": list(prepared.raw_objects),
         "input_sha256": prepared.input_sha256,
         "complete_through": prepared.complete_through.isoformat(),
+        "warnings": [
+            {**asdict(own), "from_at": own.from_at.isoformat(), "to_at": own.to_at.isoformat()}
+            for own in prepared.warnings
+        ],
     }
     table = prepared.table.replace_schema_metadata({_LINEAGE: json.dumps(lineage)})
     pq.write_table(table, path, compression="zstd")
@@ -38,4 +45,10 @@ def read_prepared(path: Path, symbol: str, month: date) -> MonthLoad:
         raw_objects=lineage["raw_objects"],
         input_sha256=lineage["input_sha256"],
         complete_through=datetime.fromisoformat(lineage["complete_through"]),
+        warnings=[_warning(own) for own in lineage["warnings"]],
     )
+
+
+def _warning(fields: dict[str, Any]) -> QualityWarning:
+    instants = {name: datetime.fromisoformat(fields[name]) for name in ("from_at", "to_at")}
+    return QualityWarning(**{**fields, **instants})

@@ -6,6 +6,7 @@ the hash of the lake's input. A killed run therefore leaves nothing half-done th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import luigi
 
 from btcql.errors import LakeError
 from btcql.records import SYNTHETIC
+from database.quality import QualityWarning
 from database.writers import (
     aggregates_are_fresh,
     load_month,
@@ -29,6 +31,8 @@ from etl.prepare.month import month_inputs, month_partitions, prepare_month
 from etl.prepared import read_prepared, write_prepared
 from etl.task import LOADED, NOTICE, PipelineTask
 from lake.path import Partition
+
+_MOST_WARNINGS = 20  # a message stays with luigid; the database has them all
 
 
 class MonthTask(PipelineTask):
@@ -91,7 +95,14 @@ class PrepareMonth(MonthTask):
         prepared = prepare_month(self.lake, self.symbol, self.month, engine)
         with self.output().temporary_path() as path:
             write_prepared(prepared, Path(path))
-        self.say(f"{prepared.rows:,} bars from {', '.join(prepared.sources)}")
+        self.say(f"{prepared.rows:,} bars from {', '.join(prepared.sources)}" + _listed(prepared.warnings))
+
+
+def _listed(warnings: Sequence[QualityWarning]) -> str:
+    """Return the lines that follow a task's message in luigid."""
+    lines = [f"warning, {own.kind}: {own}" for own in warnings[:_MOST_WARNINGS]]
+    more = len(warnings) - len(lines)
+    return "".join(f"\n{line}" for line in [*lines, *([f"and {more} more warnings"] if more else [])])
 
 
 class RemoveSample(PipelineTask):
@@ -143,7 +154,7 @@ class LoadMonth(MonthTask):
             # While others load, their last one does this, or RefreshAggregates: nobody waits in between.
             refresh_aggregates(connection, wait=False)
         self.prepared_path.unlink()
-        self.say(f"{result.written:,} rows written, {result.removed:,} removed")
+        self.say(f"{result.written:,} rows written, {result.removed:,} removed" + _listed(month.warnings))
         self.trigger_event(LOADED, self, result)
 
 

@@ -79,9 +79,10 @@ def status() -> None:
     show_status(Settings.read())
 
 
-def show_status(settings: Settings) -> None:
-    """Print what is known of the database; where there is none, looking makes none."""
+def show_status(settings: Settings, *, warnings: bool = False) -> None:
+    """Print what is known of the database, its warnings if asked; where there is none, looking makes none."""
     from database.connection import connected
+    from database.quality import read_quality
     from database.server import EmbeddedServer, opened
     from database.status import read_status
 
@@ -89,7 +90,7 @@ def show_status(settings: Settings) -> None:
         typer.echo(f"no database yet in {settings.home}: btcql up, or btcql import, makes it")
         return
     with opened(settings) as url, connected(url) as connection:
-        for name, value in read_status(connection):
+        for name, value in read_status(connection) + (read_quality(connection) if warnings else []):
             typer.echo(f"{name:<20} {value}")
 
 

@@ -14,7 +14,7 @@ from btcql.settings import Settings
 
 @app.command()
 def doctor() -> None:
-    """Show the settings in force, the database servers found, and whether the database answers."""
+    """Show the settings in force, the servers found, whether the database answers, and what is odd in it."""
     from database.binaries import find_installations
 
     settings = Settings.read()
@@ -25,4 +25,4 @@ def doctor() -> None:
     for found in find_installations(settings.pg_bin):
         typer.echo(f"  {found.major} {'with' if found.timescaledb else 'without'} TimescaleDB: {found.bin}")
     typer.echo("")
-    show_status(settings)
+    show_status(settings, warnings=True)

@@ -1,21 +1,27 @@
 -- best_bars: each day of a market from its best bars only, so that finer and coarser ones never mix.
--- Reads raw_bar (source, minutes, file_number, ts, open, high, low, close, volume), one row per raw row.
--- Runs unchanged on DuckDB and on Spark, the session's time zone being UTC.
+-- Reads raw_bar (source, minutes, file_number, files, ts, us, open, high, low, close, volume), one row per raw row,
+-- `us` being ts in microseconds since the epoch: whole hours and days of UTC are told from it, whatever the session's
+-- time zone; `files` counts the files of its source and length. Runs unchanged on DuckDB and on Spark.
 WITH newest AS (
     -- a corrected fetch is a later file: it wins bar by bar
-    SELECT source, minutes, ts, open, high, low, close, volume
+    SELECT source, minutes, ts, us, us - us % 86400000000 AS day, open, high, low, close, volume
     FROM raw_bar
-    QUALIFY row_number() OVER (PARTITION BY source, minutes, ts ORDER BY file_number DESC) = 1
+    WHERE files = 1
+    UNION ALL
+    SELECT source, minutes, ts, us, us - us % 86400000000 AS day, open, high, low, close, volume
+    FROM raw_bar
+    WHERE files > 1
+    QUALIFY row_number() OVER (PARTITION BY source, minutes, us ORDER BY file_number DESC) = 1
 ),
 covered AS (
     -- a daily bar speaks for all 24 hours of its day
     SELECT
-        CAST(ts AS DATE) AS day,
+        day,
         source,
         minutes,
-        CASE WHEN max(minutes) = 1440 THEN 24 ELSE count(DISTINCT date_trunc('hour', ts)) END AS hours
+        CASE WHEN minutes = 1440 THEN 24 ELSE count(DISTINCT us - us % 3600000000) END AS hours
     FROM newest
-    GROUP BY ALL
+    GROUP BY day, source, minutes
 ),
 chosen AS (
     SELECT day, source, minutes
@@ -40,7 +46,7 @@ SELECT
     newest.source
 FROM newest
 JOIN chosen
-    ON CAST(newest.ts AS DATE) = chosen.day
+    ON newest.day = chosen.day
     AND newest.source = chosen.source
     AND newest.minutes = chosen.minutes
-ORDER BY newest.ts
+ORDER BY newest.us

@@ -6,23 +6,24 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
-from importlib.resources import files
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from btcql.errors import LakeError
-from btcql.records import SYNTHETIC, Timeframe
+from btcql.records import SYNTHETIC
+from database.quality import QualityWarning
 from etl.prepare import duck
 from etl.prepare.engine import Engine
+from etl.prepare.quality import check_prepared, check_raw, sql
 from lake.manifest import Manifest
 from lake.path import Partition
-from lake.schema import BARS, check_bars, microseconds
+from lake.schema import BARS
 from lake.store import Lake
 
-# raised when best_bars.sql would give other rows for the same input: every month is then loaded anew
-RULES_VERSION = 1
+# Raised when the SQL beside would give other rows or warnings for the same input: every month is then
+# prepared anew, and where only the warnings differ no bar is touched.
+RULES_VERSION = 2
 
 PREPARED: pa.Schema = pa.schema(
     [*BARS, pa.field("minutes", pa.int16(), nullable=False), pa.field("source", pa.string(), nullable=False)]
@@ -35,7 +36,7 @@ class Prepared:
 
     `sources` are those that `table` has rows of, sorted. `raw_objects` names what was read, as
     {object: path below the lake's root, sha256}. Every bar that ended by `complete_through`, of the
-    source that the month's last day is taken from, is in `table`.
+    source that the month's last day is taken from, is in `table`. `warnings` say what is odd about it.
     """
 
     table: pa.Table
@@ -43,6 +44,7 @@ class Prepared:
     raw_objects: tuple[dict[str, str], ...]
     input_sha256: str
     complete_through: datetime
+    warnings: tuple[QualityWarning, ...]
 
     @property
     def rows(self) -> int:
@@ -74,28 +76,36 @@ def prepare_month(lake: Lake, symbol: str, month: date, engine: Engine = duck.ru
     lake has nothing of that month, or the rows fail the checks around the work.
     """
     manifests = _manifests(lake, month_partitions(lake, symbol, month))
-    raw, objects = [], []
+    files, objects = [], []
     for manifest in manifests:
         for number, (file, bars) in enumerate(lake.files(manifest.partition, manifest)):
-            check_bars(bars, manifest.partition)
-            raw.append(_labelled(bars, manifest.partition, number))
+            if not bars.num_rows:
+                raise LakeError(
+                    f"{manifest.partition}/{file.name} has no bars: remove it, land the month again"
+                )
+            files.append(_labelled(bars, manifest, number))
             objects.append({"object": f"{manifest.partition}/{file.name}", "sha256": file.sha256})
-    table = engine(_best_bars(), raw_bar=pa.concat_tables(raw)).cast(PREPARED).combine_chunks()
-    _check(table, manifests)
+    raw = pa.concat_tables(files)
+    check_raw(engine, raw, _bounds(manifests[0].partition, None), manifests)
+    table = engine(sql("best_bars"), raw_bar=raw).cast(PREPARED).combine_chunks()
     last = table.slice(table.num_rows - 1).to_pylist()[0]
     reach = {(m.partition.source, m.partition.timeframe.minutes): m.complete_through for m in manifests}
+    complete_through = reach[last["source"], last["minutes"]]
+    warnings = check_prepared(
+        engine,
+        _lasting(table),
+        raw if len(manifests) > 1 else raw.slice(0, 0),
+        _bounds(manifests[0].partition, complete_through),
+        f"{symbol} {month:%Y-%m}",
+    )
     return Prepared(
         table=table,
         sources=tuple(sorted(table["source"].unique().to_pylist())),
         raw_objects=tuple(objects),
         input_sha256=_digest(manifests),
-        complete_through=reach[last["source"], last["minutes"]],
+        complete_through=complete_through,
+        warnings=warnings,
     )
-
-
-@cache
-def _best_bars() -> str:
-    return files("etl.prepare").joinpath("best_bars.sql").read_text(encoding="utf-8")
 
 
 def month_partitions(lake: Lake, symbol: str, month: date) -> list[Partition]:
@@ -129,29 +139,45 @@ def _digest(manifests: list[Manifest]) -> str:
     return hashlib.sha256(json.dumps([RULES_VERSION, seen]).encode()).hexdigest()
 
 
-def _labelled(bars: pa.Table, partition: Partition, number: int) -> pa.Table:
-    """Add to a file's bars what best_bars.sql asks of raw_bar."""
-    rows = bars.num_rows
-    return (
-        bars.append_column("source", pa.repeat(pa.scalar(partition.source), rows))
-        .append_column("minutes", pa.repeat(pa.scalar(partition.timeframe.minutes, pa.int16()), rows))
-        .append_column("file_number", pa.repeat(pa.scalar(number, pa.int32()), rows))
-    )
+def _labelled(bars: pa.Table, manifest: Manifest, number: int) -> pa.Table:
+    """Add to a file's bars what the SQL asks of raw_bar."""
+    same = {
+        "source": pa.scalar(manifest.partition.source),
+        "minutes": pa.scalar(manifest.partition.timeframe.minutes, pa.int16()),
+        "file_number": pa.scalar(number, pa.int32()),
+        "files": pa.scalar(len(manifest.files), pa.int32()),
+    }
+    bars = _beside(_numbered(bars), "us")
+    for name, value in same.items():
+        bars = bars.append_column(name, pa.repeat(value, bars.num_rows))
+    return bars
 
 
-def _check(table: pa.Table, manifests: list[Manifest]) -> None:
-    """Raise LakeError unless the rows are what a month of the manifests' bars can be."""
-    start, end = manifests[0].partition.start, manifests[0].partition.end
-    ts = microseconds(table)
-    most = int((end - start) / Timeframe.MINUTE.length)
-    wrong = ""
-    if not 0 < len(ts) <= most:
-        wrong = f"{len(ts)} rows, where a month has 1 to {most}"
-    elif (np.diff(ts) <= 0).any():
-        wrong = "rows that are not in strictly ascending order of time"
-    elif ts[0] < start.timestamp() * 1e6 or ts[-1] >= end.timestamp() * 1e6:
-        wrong = "rows outside the month"
-    elif any(column.null_count for column in table.columns):
-        wrong = "rows with empty values"
-    if wrong:
-        raise LakeError(f"preparing {', '.join(str(m.partition) for m in manifests)} gave {wrong}")
+def _numbered(bars: pa.Table) -> pa.Table:
+    """Add ts as a number: both engines reckon with it alike, and faster than with time zones."""
+    return bars.append_column("us", bars["ts"].cast(pa.int64()))
+
+
+def _lasting(table: pa.Table) -> pa.Table:
+    """Make of prepared rows what the SQL asks of bar."""
+    minutes = table["minutes"].cast(pa.int64())
+    bars = _numbered(table.set_column(table.column_names.index("minutes"), "minutes", minutes))
+    until = pc.add(bars["us"], pc.multiply(minutes, 60_000_000))
+    return _beside(bars.append_column("until_us", until), "us", "until_us", "close", "minutes", "source")
+
+
+def _beside(bars: pa.Table, *names: str) -> pa.Table:
+    """Add to each row columns of the row before it: tables have no order in SQL, and a window costs more."""
+    for name in names:
+        column = bars[name].combine_chunks()
+        before = pa.concat_arrays([pa.nulls(1, column.type), column.slice(0, len(column) - 1)])
+        bars = bars.append_column(f"before_{name}", before)
+    return bars
+
+
+def _bounds(partition: Partition, through: datetime | None) -> pa.Table:
+    """Return the SQL's table month, in microseconds since the epoch."""
+    instants = {"starts_us": partition.start, "ends_us": partition.end}
+    if through:
+        instants["through_us"] = through
+    return pa.table({name: [int(at.timestamp()) * 1_000_000] for name, at in instants.items()})

@@ -43,6 +43,22 @@ def test_a_database_started_to_stay_stays(plain_btcql: Command, tmp_path: Path) 
     plain_btcql.succeed("db", "stop")
 
 
+def test_doctor_shows_what_is_odd_until_it_is_corrected(plain_btcql: Command, tmp_path: Path) -> None:
+    rows = daily_rows(60)
+    odd = [row.replace(",12.5", ",0") if day in {36, 37} else row for day, row in enumerate(rows)]
+    file = write_csv(tmp_path / "days.csv", odd[:20] + odd[22:])
+    plain_btcql.succeed("import", file, "--source", "bitstamp")
+    said = plain_btcql.succeed("doctor")
+    assert "BTC-USD no_trades" in said
+    assert "2022-02-06 00:00 to 2022-02-08 00:00, bitstamp: 2 bars of 1d without a trade" in said
+    assert "2022-01-21 00:00 to 2022-01-23 00:00, bitstamp: 2 bars of 1d missing" in said
+    assert "missing" not in plain_btcql.succeed("db", "status")
+    plain_btcql.succeed("import", write_csv(tmp_path / "all.csv", rows), "--source", "bitstamp")
+    said = plain_btcql.succeed("doctor")
+    assert "without a trade" not in said
+    assert "missing" not in said
+
+
 def test_refresh_makes_a_lost_database_anew_from_the_lake(plain_btcql: Command, tmp_path: Path) -> None:
     plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", daily_rows(430)))
     before = plain_btcql.rows("SELECT * FROM candle ORDER BY ts")
