@@ -55,6 +55,11 @@ class Settings:
     )
     host: str = _setting("BTCQL_HOST", "127.0.0.1", "address that the API listens on")
     port_text: str = _setting("BTCQL_PORT", "8000", "port that the API listens on")
+    notify_text: str = _setting(
+        "BTCQL_NOTIFY",
+        "",
+        "who is told of failures, recoveries and stale markets: apprise addresses (mailto://, slack://, json://)",
+    )
     workers_text: str = _setting(
         "BTCQL_WORKERS", "", "tasks that run at a time, each in a process; empty: as many as cores, at most 2"
     )
@@ -144,6 +149,13 @@ class Settings:
         return int(self.luigid_port_text)
 
     @property
+    def notify(self) -> list[str]:
+        """The addresses of those who are told: they may hold secrets."""
+        return [
+            address for address in re.split(r"[\s,]+(?=\w+://)|\s+", self.notify_text.strip(" ,")) if address
+        ]
+
+    @property
     def workers(self) -> int:
         """How many tasks run at a time."""
         return int(self.workers_text) if self.workers_text else min(_MOST_WORKERS, os.cpu_count() or 1)
@@ -171,9 +183,21 @@ class Settings:
     def described(self) -> list[tuple[str, str, str]]:
         """Each setting as (variable, value in force, meaning)."""
         return [
-            (f.metadata["variable"], without_password(getattr(self, f.name)), f.metadata["meaning"])
+            (
+                f.metadata["variable"],
+                _SHOWN.get(f.name, without_password)(getattr(self, f.name)),
+                f.metadata["meaning"],
+            )
             for f in fields(self)
         ]
+
+
+def without_secrets(addresses: str) -> str:
+    """Return notification addresses as they may be shown: their kinds alone, for a key may stand anywhere."""
+    return re.sub(r"(\w+://)[^\s,]*|[^\s,]+", lambda found: f"{found[1] or ''}***", addresses)
+
+
+_SHOWN = {"notify_text": without_secrets}
 
 
 def without_password(url: str) -> str:

@@ -67,7 +67,8 @@ $$;
 DO $$
 DECLARE
     readable CONSTANT text[] := ARRAY[
-        'candle', 'candle_1h', 'candle_1d', 'load', 'forecast', 'forecast_model', 'forecast_point'
+        'candle', 'candle_1h', 'candle_1d', 'load', 'forecast', 'forecast_model', 'forecast_point',
+        'pipeline_run', 'pipeline_plan'
     ];
     relation text;
 BEGIN

@@ -1,0 +1,89 @@
+"""The command that refreshes every market, every day."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from btcql.cli import app
+from btcql.errors import DatabaseUnavailableError
+from btcql.settings import Settings
+
+if TYPE_CHECKING:
+    from btcql.cli.pipeline import Pipeline
+    from etl.notify import Address
+
+# Looked at the clock at least this often: a machine may sleep, and cron or a person refresh.
+_LOOK_SECONDS = 30
+# For another schedule of this database to end, or for the database to come back.
+_STANDBY_SECONDS = 5
+
+
+@app.command()
+def schedule(*, until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
+    """Refresh every market of the lake each day at 00:40 UTC, and again after a failure; Ctrl-C stops it."""
+    from btcql.cli.pipeline import pipeline
+    from etl.notify import addresses
+
+    if until_stdin_ends:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # without a word: `up` says that it stops
+        threading.Thread(target=_interrupt_with_stdin, daemon=True).start()
+    settings = Settings.read()
+    notify = addresses(settings.notify)
+    try:
+        with pipeline(settings) as running:
+            if not until_stdin_ends:
+                typer.echo("every market is refreshed each day at 00:40 UTC; Ctrl-C stops it")
+            _keep(running, notify)
+    except KeyboardInterrupt:
+        if not until_stdin_ends:
+            raise
+
+
+def _keep(running: Pipeline, notify: list[Address]) -> None:
+    """Be the database's schedule, or stand by for the one that is."""
+    from btcql.cli.pipeline import describe
+    from btcql.cli.progress import console
+    from database.runs import schedule_lock
+    from etl.schedule import Schedule
+
+    def refresh(market: str) -> int:
+        seen = running.refresh(market)
+        console.print(f"{market}: {describe(seen)}")
+        return seen.rows_written + seen.rows_removed
+
+    stop = threading.Event()
+    daily = Schedule(
+        running.database_url,
+        running.lake.symbols,
+        refresh,
+        running.now,
+        lambda seconds: stop.wait(min(max(seconds, 0), _LOOK_SECONDS)),
+        notify,
+    )
+    said = False
+    while not stop.is_set():
+        try:
+            with schedule_lock(running.database_url) as lock:
+                if lock.take():
+                    said = False
+                    daily.run(lock)
+                elif not said:
+                    console.print("another schedule serves this database: standing by")
+                    said = True
+        except DatabaseUnavailableError as error:
+            console.print(f"{error}: the schedule waits for it")
+        stop.wait(_STANDBY_SECONDS)
+
+
+def _interrupt_with_stdin() -> None:
+    # `up` holds the other end: should it be killed, its schedule does not stay behind. Read past Python's own
+    # buffer, whose lock this thread would still hold when the process ends.
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,82 @@
+-- name: begin_run
+-- With the lock that says that it lives: it is the session's, and so ends with its process.
+WITH begun AS (
+    INSERT INTO pipeline_run (market, task, attempt, started_at)
+    VALUES (%(market)s, %(task)s, %(attempt)s, %(at)s)
+    RETURNING run_id
+)
+SELECT run_id, pg_advisory_lock(hashtext('btcql.run'), run_id) FROM begun;
+
+-- name: end_run
+-- Only once: whoever found it dead before has said so.
+UPDATE pipeline_run
+SET state = %(state)s, ended_at = greatest(%(at)s, started_at), rows = %(rows)s, error = %(error)s
+WHERE run_id = %(run_id)s AND state = 'running';
+
+-- name: end_dead_runs
+-- Killed ones: nobody holds their lock.
+UPDATE pipeline_run
+SET state = 'interrupted', ended_at = greatest(%(at)s, started_at), error = 'its process was killed'
+WHERE state = 'running'
+  AND NOT EXISTS (
+      SELECT FROM pg_locks
+      WHERE locktype = 'advisory' AND objsubid = 2
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND classid = hashtext('btcql.run')::oid AND objid = run_id::oid
+  );
+
+-- name: read_last_refresh
+-- When the market's newest successful refresh began, whoever ran it.
+SELECT max(started_at) FROM pipeline_run WHERE market = %s AND task = 'refresh' AND state = 'succeeded';
+
+-- name: read_plan
+-- When the market is refreshed next, and how often that failed lately.
+SELECT next_at, failures FROM pipeline_plan WHERE market = %s;
+
+-- name: write_plan
+-- One for each market.
+INSERT INTO pipeline_plan (market, next_at, failures) VALUES (%s, %s, %s)
+ON CONFLICT (market) DO UPDATE SET next_at = excluded.next_at, failures = excluded.failures;
+
+-- name: remove_plans
+-- Of markets that are no more.
+DELETE FROM pipeline_plan WHERE market <> ALL (%s);
+
+-- name: read_standing
+-- The last that was said of a market's runs (failed, recovered) and of its bars (stale, fresh).
+SELECT DISTINCT ON (kind IN ('stale', 'fresh')) kind
+FROM pipeline_event
+WHERE market = %s
+ORDER BY kind IN ('stale', 'fresh'), event_id DESC;
+
+-- name: write_event
+-- To be told at once.
+INSERT INTO pipeline_event (market, kind, at, message, retry_at)
+VALUES (%(market)s, %(kind)s, %(at)s, %(message)s, %(at)s);
+
+-- name: read_untold_events
+-- In the order in which they happened.
+SELECT event_id, market, kind, at, message, delivered_to, tries
+FROM pipeline_event WHERE retry_at <= %s ORDER BY event_id;
+
+-- name: write_telling
+-- After each try; retry_at is null when no other is needed.
+UPDATE pipeline_event
+SET delivered_to = %(delivered_to)s, tries = tries + 1, retry_at = %(retry_at)s
+WHERE event_id = %(event_id)s;
+
+-- name: read_next_telling
+-- When an event is to be told again.
+SELECT min(retry_at) FROM pipeline_event;
+
+-- name: read_followed
+-- Up to when each market's bars are loaded that comes from somewhere else than files.
+SELECT symbol, max(complete_through)
+FROM load CROSS JOIN unnest(sources) AS source
+GROUP BY symbol
+HAVING bool_or(source NOT LIKE 'file:%%')
+ORDER BY symbol;
+
+-- name: try_schedule
+-- Of the session: whoever holds it is the schedule of this database.
+SELECT pg_try_advisory_lock(hashtextextended('btcql.schedule', 0));
