@@ -166,6 +166,11 @@ class Settings:
         return int(self.exchange_patience_text)
 
     @property
+    def visualiser_url(self) -> str:
+        """Where luigid shows its tasks."""
+        return f"http://{self.luigid_host}:{self.luigid_port}/static/visualiser/index.html"
+
+    @property
     def lake(self) -> str:
         """The lake's root: a path or an fsspec address."""
         return self.lake_url or str(self.home / "lake")

@@ -40,7 +40,7 @@ class Luigid:
     @property
     def visualiser_url(self) -> str:
         """The visualiser's page."""
-        return f"{self.url}/static/visualiser/index.html"
+        return self._settings.visualiser_url
 
     @contextmanager
     def running(self) -> Iterator[str]:

@@ -17,10 +17,12 @@ from btcql.errors import DatabaseUnavailableError, QueryError
 from btcql.settings import Settings
 from database.pool import Pool
 from database.readers.markets import check_answers
+from database.readers.pipeline import fetch_metrics
 from graphql_api.context import Context
 from graphql_api.endpoint import Endpoint
 from graphql_api.errors import RETRY_SECONDS
 from graphql_api.executor import Executor
+from graphql_api.metrics import MEDIA_TYPE, exposition
 from graphql_api.schema import schema
 
 # The pages are whole in themselves: they may ask this server, and nobody else.
@@ -50,7 +52,7 @@ def create_app(settings: Settings, database_url: str, clock: Callable[[], dateti
     pool = Pool(database_url)
 
     def new_context() -> Context:
-        return Context(pool, calendar.microseconds(clock()))
+        return Context(pool, calendar.microseconds(clock()), settings.visualiser_url)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -74,6 +76,13 @@ def create_app(settings: Settings, database_url: str, clock: Callable[[], dateti
             return JSONResponse({"status": "the database does not answer"}, 503, headers)
         return JSONResponse({"status": "ready"}, headers={"cache-control": "no-store"})
 
+    async def show_metrics(_: Request) -> Response:
+        try:
+            markets = await pool.run(fetch_metrics)
+        except (DatabaseUnavailableError, QueryError):
+            return Response(status_code=503, headers={"retry-after": str(RETRY_SECONDS)})
+        return Response(exposition(markets, clock()), media_type=MEDIA_TYPE)
+
     endpoint = Endpoint(Executor(schema._schema), new_context, _page("playground.html"))  # noqa: SLF001 - its only door
     app = Starlette(
         routes=[
@@ -81,6 +90,7 @@ def create_app(settings: Settings, database_url: str, clock: Callable[[], dateti
             Route("/graphql", endpoint.__call__, methods=["GET", "POST"]),
             Route("/healthz", tell_alive),
             Route("/readyz", tell_ready),
+            Route("/metrics", show_metrics),
         ],
         lifespan=lifespan,
     )

@@ -21,6 +21,7 @@ class Context:
 
     pool: Pool
     now: int
+    visualiser_url: str | None = None
 
     async def read(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs

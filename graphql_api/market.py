@@ -11,6 +11,7 @@ from btcql.errors import QueryError, SettingError
 from btcql.records import SYNTHETIC, AverageKind, Interval, check_symbol
 from database.readers import markets as reader
 from database.readers.markets import MarketFacts
+from database.readers.pipeline import fetch_next_refresh
 from graphql_api.context import Context, Info, described
 from graphql_api.forecasts import Forecast, read_forecast
 from graphql_api.inputs import Fill, RangeInput
@@ -55,9 +56,10 @@ class Market:
         return self.facts.sources == (SYNTHETIC,)
 
     @strawberry.field
-    def freshness(self, info: Info) -> Freshness:
-        """Return how far its bars reach."""
-        return Freshness.of(self.facts, info.context.now)
+    async def freshness(self, info: Info) -> Freshness:
+        """Return how far its bars reach, and when more are to come."""
+        next_at = await info.context.read(fetch_next_refresh, self.facts.symbol)
+        return Freshness.of(self.facts, info.context.now, next_at)
 
     @described("The last price at or before `at` (default: the newest).")
     async def price(self, info: Info, at: datetime | None = strawberry.UNSET) -> Price:

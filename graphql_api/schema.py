@@ -12,6 +12,7 @@ from btcql.records import DEFAULT_SYMBOL
 from database.readers import markets as reader
 from graphql_api.context import Info, described
 from graphql_api.market import Market, read_market, read_markets
+from graphql_api.pipeline import PipelineStatus, read_pipeline
 from graphql_api.scalars import SCALARS
 from graphql_api.types import ServerInfo
 
@@ -31,6 +32,11 @@ class Query:
     async def market(self, info: Info, symbol: str = DEFAULT_SYMBOL) -> Market:
         """Return one market."""
         return await read_market(info.context, symbol)
+
+    @strawberry.field
+    async def pipeline(self, info: Info) -> PipelineStatus:
+        """Return how the pipeline stands."""
+        return await read_pipeline(info.context)
 
     @strawberry.field
     async def server(self, info: Info) -> ServerInfo:

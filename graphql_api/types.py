@@ -32,14 +32,14 @@ class Freshness:
     next_refresh_at: datetime | None
 
     @classmethod
-    def of(cls, facts: MarketFacts, now: int) -> Freshness:
-        """Return the freshness of a market at the instant `now`."""
+    def of(cls, facts: MarketFacts, now: int, next_refresh_at: datetime | None = None) -> Freshness:
+        """Return the freshness of a market at the instant `now`; the schedule plans `next_refresh_at`."""
         return cls(
             first_bar=calendar.to_datetime(facts.first),
             data_through=calendar.to_datetime(facts.through),
             age_seconds=max(0, now - facts.through) // _SECOND,
             stale=facts.through < calendar.floor(now - _REFRESHED_BY, Interval.DAY),
-            next_refresh_at=None,
+            next_refresh_at=next_refresh_at,
         )
 
 

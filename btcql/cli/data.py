@@ -88,7 +88,7 @@ def ingest(
 ) -> None:
     """Fetch an exchange's bars, month by month, from where it stopped; then as refresh does."""
     from btcql.cli.fetch import Order
-    from btcql.cli.pipeline import describe, pipeline
+    from btcql.cli.pipeline import describe, pipeline, rows
     from etl.backfill import Series
     from etl.sources.venue import venue
 
@@ -97,18 +97,20 @@ def ingest(
     day = (last or datetime.now(UTC)).date()
     if day < since:
         raise SettingError(f"--from {since} is after --to {day}: give the earlier day first")
-    with pipeline(Settings.read()) as running:
+    with pipeline(Settings.read()) as running, running.recorded(symbol, "import") as run:
         seen = running.ingest(Order(series, since, day))
+        run.rows = rows(seen)
     typer.echo(f"{symbol} from {source}: {describe(seen)}")
 
 
 @app.command()
 def refresh(symbol: Symbol = DEFAULT_SYMBOL) -> None:
     """Fetch what is new from the market's exchanges, bring the database up to date, and forecast."""
-    from btcql.cli.pipeline import describe, pipeline
+    from btcql.cli.pipeline import describe, pipeline, rows
 
-    with pipeline(Settings.read()) as running:
-        seen = running.refresh(check_symbol(symbol))
+    with pipeline(Settings.read()) as running, running.recorded(check_symbol(symbol)) as run:
+        seen = running.refresh(symbol)
+        run.rows = rows(seen)
     typer.echo(f"{symbol}: {describe(seen)}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from btcql.settings import Settings
 from database.connection import connected
 from database.forecasts import read_newest_vintage
 from database.migrate import migrate
+from database.runs import Run, Task, recorded
 from database.server import opened
 from database.turn import my_turn
 from database.writers import read_markers
@@ -55,6 +56,10 @@ class Pipeline:
     crew: Crew
     now: Callable[[], datetime] = _now
 
+    def recorded(self, market: str, task: Task = "refresh") -> AbstractContextManager[Run]:
+        """Record what is done in the block as a run of the market; its rows are to be set."""
+        return recorded(self.database_url, market, task, self.now)
+
     def import_archives(self, selection: Selection) -> Stages:
         """Land each file, then bring their markets up to date; `selection` ends with what was landed.
 
@@ -68,7 +73,10 @@ class Pipeline:
                 except InputError as error:
                     selection.refuse(archive, error)
             for symbol in sorted({archive.symbol for archive in selection.archives}):
-                self._bring_up_to_date(symbol, seen)
+                with self.recorded(symbol, "import") as record:
+                    before = rows(seen)
+                    self._bring_up_to_date(symbol, seen)
+                    record.rows = rows(seen) - before
         return seen
 
     def _landing(self, archive: Archive) -> LandFile:
@@ -250,6 +258,11 @@ def pipeline(settings: Settings) -> Iterator[Pipeline]:
     luigid = Luigid(settings)
     with migrated(settings) as url, luigid.running(), crew(settings.workers) as members:
         yield Pipeline(settings, url, luigid, members)
+
+
+def rows(*seen: Stages) -> int:
+    """Return how many rows runs wrote or removed."""
+    return sum(one.rows_written + one.rows_removed for one in seen)
 
 
 def describe(*seen: Stages) -> str:

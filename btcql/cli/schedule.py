@@ -27,27 +27,32 @@ _STANDBY_SECONDS = 5
 @app.command()
 def schedule(*, until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
     """Refresh every market of the lake each day at 00:40 UTC, and again after a failure; Ctrl-C stops it."""
-    from btcql.cli.pipeline import pipeline
-    from etl.notify import addresses
-
-    if until_stdin_ends:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # without a word: `up` says that it stops
-        threading.Thread(target=_interrupt_with_stdin, daemon=True).start()
-    settings = Settings.read()
-    notify = addresses(settings.notify)
     try:
-        with pipeline(settings) as running:
-            if not until_stdin_ends:
-                typer.echo("every market is refreshed each day at 00:40 UTC; Ctrl-C stops it")
-            _keep(running, notify)
+        if until_stdin_ends:
+            signal.signal(
+                signal.SIGINT, signal.default_int_handler
+            )  # without a word: `up` says that it stops
+            threading.Thread(target=_interrupt_with_stdin, daemon=True).start()
+        _serve(Settings.read(), quiet=until_stdin_ends)
     except KeyboardInterrupt:
         if not until_stdin_ends:
             raise
 
 
+def _serve(settings: Settings, *, quiet: bool) -> None:
+    from btcql.cli.pipeline import pipeline
+    from etl.notify import addresses
+
+    notify = addresses(settings.notify)
+    with pipeline(settings) as running:
+        if not quiet:
+            typer.echo("every market is refreshed each day at 00:40 UTC; Ctrl-C stops it")
+        _keep(running, notify)
+
+
 def _keep(running: Pipeline, notify: list[Address]) -> None:
     """Be the database's schedule, or stand by for the one that is."""
-    from btcql.cli.pipeline import describe
+    from btcql.cli.pipeline import describe, rows
     from btcql.cli.progress import console
     from database.runs import schedule_lock
     from etl.schedule import Schedule
@@ -55,7 +60,7 @@ def _keep(running: Pipeline, notify: list[Address]) -> None:
     def refresh(market: str) -> int:
         seen = running.refresh(market)
         console.print(f"{market}: {describe(seen)}")
-        return seen.rows_written + seen.rows_removed
+        return rows(seen)
 
     stop = threading.Event()
     daily = Schedule(

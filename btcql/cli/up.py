@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Annotated
 from urllib.request import urlopen
@@ -15,6 +12,7 @@ import typer
 
 from btcql.cli import app
 from btcql.cli.data import BarLength, Market, Source
+from btcql.cli.service import Service, service
 from btcql.errors import BtcqlError, SourceError, SourceUnavailableError
 from btcql.records import DEFAULT_SYMBOL, SYNTHETIC
 from btcql.settings import Settings
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from btcql.cli.progress import Stages
 
 _START_SECONDS = 60
-_STOP_SECONDS = 15
 _WATCH_SECONDS = 1.0
 
 
@@ -49,29 +46,37 @@ def up(
     wanted = Wanted(symbol, source, timeframe)
     selection = Selection.of(files, wanted) if files else None
     require_free_port(settings)
-    with pipeline(settings) as running, _api(settings) as api:
+    if settings.notify:
+        from etl.notify import addresses
+
+        addresses(settings.notify)  # what is wrong with them is said before all else
+    with pipeline(settings) as running, service("serve") as api:
+        _await_health(settings, api)
         _fill(running, selection, symbol or DEFAULT_SYMBOL)
         address = _address(settings)
         console.print(f"API and playground  {address}/graphql\nPage                {address}/")
         console.print(f"Pipeline (luigid)   {running.luigid.visualiser_url}\nCtrl-C stops everything.")
-        with suppress(KeyboardInterrupt):  # what a person ends `up` with
-            _watch(running, api)
+        with suppress(KeyboardInterrupt), service("schedule") as daily:  # Ctrl-C is how `up` is ended
+            _watch(running, api, daily)
 
 
 def _fill(running: Pipeline, selection: Selection | None, symbol: str) -> None:
     """Bring in the files, or else what is new; a first time without any, real prices or made-up ones."""
-    from btcql.cli.pipeline import describe
+    from btcql.cli.pipeline import describe, rows
     from btcql.cli.progress import console
 
     if selection:
-        seen = running.import_archives(selection)
-        console.print(f"{selection.described()}: {describe(seen)}")
+        imported = running.import_archives(selection)
+        console.print(f"{selection.described()}: {describe(imported)}")
         if selection.refused:
             raise selection.refusal()
     else:
         for market in running.lake.symbols() or [symbol]:
             try:
-                console.print(f"{market}: {describe(*_current(running, market))}")
+                with running.recorded(market) as run:
+                    seen = _current(running, market)
+                    run.rows = rows(*seen)
+                console.print(f"{market}: {describe(*seen)}")
             except SourceError as error:
                 if not _has_real(running, market):
                     raise
@@ -106,28 +111,9 @@ def _has_real(running: Pipeline, market: str) -> bool:
     return any(partition.source != SYNTHETIC for partition in running.lake.walk(market))
 
 
-@contextmanager
-def _api(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the API in a process of its own, so that it stays quick while the pipeline works."""
-    command = [sys.executable, "-P", "-m", "btcql", "serve", "--until-stdin-ends"]
-    # -P: a folder `btcql` in the working directory is not this package.
-    # A session of its own: Ctrl-C is for this process, which then stops the API.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
-        assert process.stdin is not None
-        try:
-            _await_health(settings, process)
-            yield process
-        finally:
-            process.stdin.close()  # its sign to end
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _await_health(settings: Settings, process: subprocess.Popen[bytes]) -> None:
+def _await_health(settings: Settings, api: Service) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and api.ended() is None:
         try:
             with urlopen(f"{_address(settings)}/healthz", timeout=5):  # noqa: S310 - http by construction
                 return
@@ -142,15 +128,19 @@ def _address(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _watch(running: Pipeline, api: subprocess.Popen[bytes]) -> None:
+def _watch(running: Pipeline, api: Service, daily: Service) -> None:
     """Keep the services up until somebody stops them."""
+    from btcql.cli.progress import console
     from database.server import EmbeddedServer
 
     server = None if running.settings.database_url else EmbeddedServer(running.settings)
-    while api.poll() is None:
+    while api.ended() is None:
         time.sleep(_WATCH_SECONDS)
         if server:
             server.ensure_started()
         if not running.luigid.listens():
             running.luigid.ensure_started()
-    raise BtcqlError(f"the API ended by itself with exit code {api.returncode}")
+        code = daily.ended()
+        if daily.revive():
+            console.print(f"the schedule ended with exit code {code}, and was started again")
+    raise BtcqlError(f"the API ended by itself with exit code {api.ended()}")

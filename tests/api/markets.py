@@ -79,7 +79,7 @@ def load(url: str, symbol: str, frame: pd.DataFrame, *sources: str, through: dat
                 }
             )
             digest = f"{symbol} {month} {len(bars)}"
-            raw = [{"path": "raw", "sha256": digest}]
+            raw = [{"object": f"raw/source={name}/{month}", "sha256": digest} for name in sources]
             load_month(connection, MonthLoad(symbol, first, table, sources, raw, digest, min(after, end)))
         refresh_aggregates(connection)
 

@@ -17,7 +17,10 @@ from graphql_api.schema import PRINTED, printed
 
 # The contract, type by type: what is here may be added to, never changed.
 FIELDS = {
-    "Query": 'markets: [Market!]! | market(symbol: String! = "BTC-USD"): Market! | server: ServerInfo!',
+    "Query": (
+        'markets: [Market!]! | market(symbol: String! = "BTC-USD"): Market!'
+        " | pipeline: PipelineStatus! | server: ServerInfo!"
+    ),
     "Market": (
         "symbol: String! | base: String! | quote: String! | sources: [String!]! | synthetic: Boolean!"
         " | freshness: Freshness! | price(at: DateTime): Price! | movement(range: RangeInput!): Movement!"
@@ -82,6 +85,14 @@ FIELDS = {
     "ServerInfo": (
         "version: String! | database: String! | timescaledb: String | edition: String!"
         " | continuousAggregates: Boolean!"
+    ),
+    "PipelineStatus": (
+        "lastRunAt: DateTime | lastSuccessAt: DateTime | state: String! | visualiserUrl: String"
+        " | recentLoads(first: Int! = 20): [Load!]!"
+    ),
+    "Load": (
+        "symbol: String! | source: String! | from: DateTime! | to: DateTime! | rows: Int!"
+        " | loadedAt: DateTime! | rawObject: String! | sha256: String!"
     ),
     "RangeInput": "last: Period | lastDays: Int | days: DayRange | instants: InstantRange",
     "DayRange": "from: Date! | to: Date!",

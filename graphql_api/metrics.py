@@ -1,0 +1,38 @@
+"""The pipeline's figures for Prometheus, from the database alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST as MEDIA_TYPE
+
+from database.readers.pipeline import MarketMetrics
+
+__all__ = ["MEDIA_TYPE", "exposition"]
+
+
+def exposition(markets: Sequence[MarketMetrics], now: datetime) -> bytes:
+    """Return the text that Prometheus reads: one series per market of each figure that it has."""
+    registry = CollectorRegistry()
+
+    def gauge(name: str, meaning: str) -> Gauge:
+        return Gauge(f"btcql_{name}", meaning, ["market"], registry=registry)
+
+    success = gauge("last_success_timestamp_seconds", "when the newest successful run of the market ended")
+    rows = gauge("rows", "base bars loaded")
+    gaps = gauge("missing_days", "whole days without a bar between the first and the last")
+    through = gauge("data_through_timestamp_seconds", "the end of the last complete bar")
+    lag = gauge("lag_seconds", "from the end of the last complete bar until now")
+    failures = gauge("failures", "refreshes that failed since the last success")
+    for market in markets:
+        rows.labels(market.symbol).set(market.rows)
+        gaps.labels(market.symbol).set(market.missing_days)
+        through.labels(market.symbol).set(market.through.timestamp())
+        lag.labels(market.symbol).set(max(0.0, (now - market.through).total_seconds()))
+        if market.last_success_at is not None:
+            success.labels(market.symbol).set(market.last_success_at.timestamp())
+        if market.failures is not None:
+            failures.labels(market.symbol).set(market.failures)
+    return generate_latest(registry)

@@ -1,0 +1,143 @@
+"""What the API says of the pipeline, from the database alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from database.connection import connected
+from database.runs import Plan, recorded, write_plan
+from tests.api.markets import NOW, load, numbered, without
+from tests.api.serving import Api, serving
+from tests.conftest import Database
+
+HOUR = timedelta(hours=1)
+STATUS = "{ pipeline { lastRunAt lastSuccessAt state visualiserUrl recentLoads { symbol } } }"
+
+
+@pytest.fixture
+def fresh(database: Database) -> Iterator[Api]:
+    with serving(database.reader_url) as running:
+        yield running
+
+
+def run(url: str, market: str, began: datetime, error: str = "") -> None:
+    times = iter([began, began, began + HOUR])
+    trouble = pytest.raises(RuntimeError) if error else nullcontext()
+    with trouble, recorded(url, market, "refresh", lambda: next(times)):
+        work(error)
+
+
+def work(error: str) -> None:
+    if error:
+        raise RuntimeError(error)
+
+
+def test_a_pipeline_that_never_ran_is_idle(fresh: Api) -> None:
+    assert fresh.ask(STATUS)["pipeline"] == {
+        "lastRunAt": None,
+        "lastSuccessAt": None,
+        "state": "idle",
+        "visualiserUrl": "http://127.0.0.1:8082/static/visualiser/index.html",
+        "recentLoads": [],
+    }
+
+
+def test_the_state_is_the_one_of_the_market_that_most_needs_a_look(database: Database, fresh: Api) -> None:
+    def status() -> tuple[str, str, str]:
+        found = fresh.ask(STATUS)["pipeline"]
+        return found["state"], found["lastRunAt"], found["lastSuccessAt"]
+
+    run(database.url, "BTC-USD", NOW)
+    assert status() == ("succeeded", "2024-01-11T12:34:56Z", "2024-01-11T13:34:56Z")
+    run(database.url, "ETH-USD", NOW + HOUR, "no bars")
+    run(database.url, "BTC-USD", NOW + 3 * HOUR)
+    assert status() == ("failed", "2024-01-11T15:34:56Z", "2024-01-11T16:34:56Z")
+    run(database.url, "ETH-USD", NOW + 5 * HOUR)
+    assert status()[0] == "succeeded"
+    with recorded(database.url, "BTC-USD", "refresh", lambda: NOW + 9 * HOUR):
+        assert status() == ("running", "2024-01-11T21:34:56Z", "2024-01-11T18:34:56Z")
+
+
+def test_a_killed_run_is_no_running_one(database: Database, fresh: Api) -> None:
+    run(database.url, "BTC-USD", NOW)
+    with connected(database.url) as connection:
+        connection.execute("UPDATE pipeline_run SET state = 'running', ended_at = NULL")
+    assert fresh.ask(STATUS)["pipeline"]["state"] == "interrupted"
+
+
+def test_loads_lead_from_a_market_to_its_raw_objects(database: Database, fresh: Api) -> None:
+    load(database.url, "DAY-USD", numbered("2023-12-20", 20), "bitstamp", "file%3Aarchive")
+    fields = "symbol source from to rows rawObject sha256"
+    loads = fresh.ask(f"{{ pipeline {{ recentLoads {{ {fields} }} }} }}")["pipeline"]["recentLoads"]
+    assert [(found["rawObject"], found["source"]) for found in loads] == [
+        ("raw/source=bitstamp/2024-01-01", "bitstamp"),
+        ("raw/source=file%3Aarchive/2024-01-01", "file:archive"),
+        ("raw/source=bitstamp/2023-12-01", "bitstamp"),
+        ("raw/source=file%3Aarchive/2023-12-01", "file:archive"),
+    ]
+    assert loads[0] | {"sha256": ""} == {
+        "symbol": "DAY-USD",
+        "source": "bitstamp",
+        "from": "2024-01-01T00:00:00Z",
+        "to": "2024-01-09T00:00:00Z",
+        "rows": 8,
+        "rawObject": "raw/source=bitstamp/2024-01-01",
+        "sha256": "",
+    }
+    newest = fresh.ask("{ pipeline { recentLoads(first: 1) { rawObject } } }")["pipeline"]["recentLoads"]
+    assert newest == [{"rawObject": "raw/source=bitstamp/2024-01-01"}]
+
+
+@pytest.mark.parametrize("first", [0, -1, 1001, 2**31 - 1])
+def test_a_number_of_loads_out_of_bounds_is_named(api: Api, first: int) -> None:
+    error = api.error("query ($n: Int!) { pipeline { recentLoads(first: $n) { rows } } }", n=first)
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert f"first: {first} " in error["message"]
+
+
+def test_freshness_tells_when_the_schedule_refreshes_next(database: Database, fresh: Api) -> None:
+    load(database.url, "BTC-USD", numbered("2024-01-01", 10), "bitstamp")
+    with connected(database.url) as connection:
+        write_plan(connection, "BTC-USD", Plan(datetime(2024, 1, 12, 0, 44, tzinfo=UTC), 0))
+    assert fresh.market("freshness { nextRefreshAt stale }")["freshness"] == {
+        "nextRefreshAt": "2024-01-12T00:44:00Z",
+        "stale": False,
+    }
+
+
+def metrics(answer: httpx.Response) -> dict[str, float]:
+    return {
+        family.name.removeprefix("btcql_"): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+        if sample.labels == {"market": "BTC-USD"}
+    }
+
+
+def test_metrics_are_of_the_markets(database: Database, fresh: Api) -> None:
+    bars = without(numbered("2023-12-01", 41), "2023-12-10", "2023-12-12")
+    load(database.url, "BTC-USD", bars, "bitstamp")
+    load(database.url, "DAY-USD", numbered("2023-12-01", 3), "bitstamp")
+    first = fresh.http.get("/metrics")
+    assert first.headers["content-type"].startswith("text/plain")
+    through = datetime(2024, 1, 11, tzinfo=UTC)
+    expected = {
+        "rows": 39.0,
+        "missing_days": 2.0,
+        "data_through_timestamp_seconds": through.timestamp(),
+        "lag_seconds": (NOW - through).total_seconds(),
+    }
+    assert metrics(first) == expected
+    run(database.url, "BTC-USD", NOW)
+    with connected(database.url) as connection:
+        write_plan(connection, "BTC-USD", Plan(NOW, 3))
+    assert metrics(fresh.http.get("/metrics")) == expected | {
+        "last_success_timestamp_seconds": (NOW + HOUR).timestamp(),
+        "failures": 3.0,
+    }

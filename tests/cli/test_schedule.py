@@ -1,0 +1,65 @@
+"""`btcql schedule`, alone and beside `btcql up`."""
+
+from __future__ import annotations
+
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from tests.cli.conftest import LIMIT_SECONDS, Command
+from tests.cli.files import daily_rows, write_csv
+from tests.cli.test_up import ask, up
+
+
+def schedule_of(command: Command, *, other_than: int = 0) -> psutil.Process:
+    """Wait for the home's schedule to run, and return it."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < deadline:
+        for process in command.processes():
+            if process.pid != other_than and "schedule" in process.cmdline():
+                return process
+        time.sleep(0.1)
+    raise AssertionError("no schedule runs")
+
+
+def test_up_runs_the_schedule_and_starts_it_again_when_it_was_killed(
+    plain_btcql: Command, tmp_path: Path
+) -> None:
+    plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", daily_rows(30)))
+    with up(plain_btcql):
+        first = schedule_of(plain_btcql)
+        first.kill()
+        assert schedule_of(plain_btcql, other_than=first.pid).is_running()
+        deadline = time.monotonic() + LIMIT_SECONDS
+        asked = "{ market { freshness { nextRefreshAt } } pipeline { state lastSuccessAt } }"
+        while (data := ask(plain_btcql, asked)["data"])["market"]["freshness"]["nextRefreshAt"] is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    assert data["pipeline"]["state"] == "succeeded"
+    planned = datetime.fromisoformat(data["market"]["freshness"]["nextRefreshAt"])
+    assert planned > datetime.now(UTC)
+    assert (planned.hour, planned.minute // 10) == (0, 4)
+    runs = "SELECT task, state, rows FROM pipeline_run ORDER BY run_id"
+    assert plain_btcql.rows(runs) == [("import", "succeeded", 30), ("refresh", "succeeded", 0)]
+
+
+def test_a_schedule_refreshes_at_once_what_never_was_and_another_stands_by(
+    plain_btcql: Command, tmp_path: Path
+) -> None:
+    plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", daily_rows(30)))
+    done = "SELECT count(*) = 1 FROM pipeline_run WHERE task = 'refresh' AND state = 'succeeded'"
+    with plain_btcql.start("schedule") as first:
+        plain_btcql.wait_for(done, first)
+        with plain_btcql.start("schedule") as second:
+            assert second.stdout is not None
+            assert any("standing by" in line for line in second.stdout)
+            first.send_signal(signal.SIGTERM)
+            out, err = first.communicate(timeout=LIMIT_SECONDS)
+            assert "BTC-USD: 0 rows written" in out
+            assert err.strip().splitlines()[0] == "btcql: stopping"
+            second.send_signal(signal.SIGTERM)
+            second.communicate(timeout=LIMIT_SECONDS)
+    assert plain_btcql.rows("SELECT count(*) FROM pipeline_run WHERE task = 'refresh'") == [(1,)]
