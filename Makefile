@@ -19,11 +19,12 @@ up: .venv/installed ## Start everything: database, luigid, pipeline, forecast, A
 test: .venv/tested ## Run all tests, on every edition of the database that is found
 	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
-check: .venv/tested ## Check format, lint, types and the import rules
+check: .venv/tested ## Check format, lint, types, the import rules and the migrations' numbers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -c 'from database.migrate import find_migrations; find_migrations()'
 
 format: .venv/tested ## Format the code
 	$(BIN)/ruff format .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +20,9 @@ def schedule_of(command: Command, *, other_than: int = 0) -> psutil.Process:
     deadline = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < deadline:
         for process in command.processes():
-            if process.pid != other_than and "schedule" in process.cmdline():
-                return process
+            with suppress(psutil.Error):  # it ended meanwhile
+                if process.pid != other_than and "schedule" in process.cmdline():
+                    return process
         time.sleep(0.1)
     raise AssertionError("no schedule runs")
 
