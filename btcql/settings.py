@@ -42,7 +42,11 @@ class Settings:
     reader_password_path: str = _setting(
         "BTCQL_READER_PASSWORD_FILE", "", "what btcql db roles reads; empty: <home>/secrets/reader_password"
     )
-    lake_url: str = _setting("BTCQL_LAKE", "", "the raw lake's address; empty: <home>/lake")
+    lake_url: str = _setting(
+        "BTCQL_LAKE",
+        "",
+        "the raw lake: a folder, s3://bucket/folder, webhdfs://host/folder; empty: <home>/lake",
+    )
     engine: str = _setting(
         "BTCQL_ENGINE", "duckdb", "what prepares the months: duckdb, or spark (btcql[spark])"
     )
