@@ -67,7 +67,8 @@ def _fill(running: Pipeline, selection: Selection | None, symbol: str) -> None:
 
     if selection:
         imported = running.import_archives(selection)
-        console.print(f"{selection.described()}: {describe(imported)}")
+        if selection.archives:
+            console.print(f"{selection.described()}: {describe(imported)}")
         if selection.refused:
             raise selection.refusal()
     else:

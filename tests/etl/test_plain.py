@@ -269,7 +269,7 @@ def test_half_a_million_minutes_are_read_in_seconds(tmp_path: Path) -> None:
     start = np.datetime64("2024-01-01T00:00", "m")
     rows = [f"{start + i}:00Z,42000.12,42001.5,41999.07,42000.9,{i % 97}.25\n" for i in range(527_040)]
     path = write(tmp_path, HEADER + "".join(rows))
-    began = time.perf_counter()
+    began = time.process_time()
     bars = read_bars(path, None, NOW)
     assert bars.table.num_rows == 527_040
-    assert time.perf_counter() - began < 10, "usually well under one second"
+    assert time.process_time() - began < 10, "of the processor; usually well under one second"
