@@ -61,8 +61,10 @@ def migrate(url: str, to: int | None = None) -> list[str]:
         read_capabilities(connection)
         connection.execute(query("lock_migrations"))
         connection.execute(query("create_migration_table"))
-        connection.execute(query("create_timescaledb"))
         applied = dict(connection.execute(query("read_migrations")).fetchall())
+        if not applied:
+            # Later it would only belie the tables: btcql rebuild makes others.
+            connection.execute(query("create_timescaledb"))
         _check_applied(migrations, applied)
         pending = [m for m in migrations if m.number > len(applied) and (to is None or m.number <= to)]
         for migration in pending:

@@ -4,39 +4,58 @@ from __future__ import annotations
 
 from database.capabilities import read_capabilities
 from database.connection import Connection
+from database.migrate import find_migrations
 from database.queries import query
 
 
 def read_status(connection: Connection) -> list[tuple[str, str]]:
-    """Return (name, value) lines: server, edition, migrations, aggregates, hypertable, each market."""
+    """Return (name, value) lines: server, edition, migrations, aggregates, bars, markets; what is stale."""
     can = read_capabilities(connection)
+    aggregates = "continuous aggregates" if can.continuous_aggregates else "rollup tables"
     lines = [
         (
             "server",
             f"PostgreSQL {can.postgresql}" + (f", TimescaleDB {can.timescaledb}" if can.timescaledb else ""),
         ),
-        (
-            "edition",
-            f"{can.edition}: {'continuous aggregates' if can.continuous_aggregates else 'rollup tables'}",
-        ),
+        ("edition", f"{can.edition}: {aggregates}"),
     ]
     if not connection.execute(query("find_schema")).fetchone():
         return [*lines, ("migrations", "none applied: btcql db migrate")]
-    applied = connection.execute(query("read_migrations")).fetchall()
-    lines.append(
-        ("migrations", f"{len(applied)} applied, the last {applied[-1][0]}" if applied else "none applied")
-    )
-    waiting = len(connection.execute(query("read_refreshes")).fetchall())
-    lines.append(("aggregates", f"{waiting} stretches wait for a refresh" if waiting else "up to date"))
-    if can.timescaledb:
-        lines += _hypertable_lines(connection)
-    for symbol, sources, rows, first, through in connection.execute(query("read_markets_status")):
+    better = connection.execute(query("find_better_edition")).fetchone()
+    if better:
+        lines.append(
+            ("could be", f"{better[0]}: btcql rebuild moves the database to what the server has now")
+        )
+    lines.append(("migrations", _migrations(connection)))
+    lines.append(("aggregates", _waiting(connection)))
+    lines += _bars_lines(connection, timescaledb=can.timescaledb is not None)
+    for symbol, sources, rows, first, through, days_behind in connection.execute(
+        query("read_markets_status")
+    ):
         reach = f"{first:%Y-%m-%d %H:%M} to {through:%Y-%m-%d %H:%M}"
-        lines.append((symbol, f"{rows:,} bars from {', '.join(sources)}, {reach}"))
+        stale = f", STALE: {days_behind} days behind" if days_behind else ""
+        lines.append((symbol, f"{rows:,} bars from {', '.join(sources)}, {reach}{stale}"))
     return lines
 
 
-def _hypertable_lines(connection: Connection) -> list[tuple[str, str]]:
+def _migrations(connection: Connection) -> str:
+    applied = connection.execute(query("read_migrations")).fetchall()
+    pending = [migration.name for migration in find_migrations()[len(applied) :]]
+    said = f"{len(applied)} applied, the last {applied[-1][0]}" if applied else "none applied"
+    return said + (f"; pending: {', '.join(pending)}: btcql db migrate" if pending else "")
+
+
+def _waiting(connection: Connection) -> str:
+    waiting = connection.execute(query("read_waiting_days")).fetchall()
+    said = ", ".join(f"{symbol} {first:%Y-%m-%d} to {last:%Y-%m-%d}" for symbol, first, last in waiting)
+    return f"STALE, btcql refresh brings them up to date: {said}" if waiting else "up to date"
+
+
+def _bars_lines(connection: Connection, *, timescaledb: bool) -> list[tuple[str, str]]:
+    if not timescaledb or not connection.execute(query("find_hypertable")).fetchone():
+        table = connection.execute(query("read_table_size")).fetchone()
+        assert table is not None
+        return [("bars", f"{table[0]} in a plain table")]
     hypertable = connection.execute(query("read_hypertable")).fetchone()
     assert hypertable is not None
     size, chunks, compressed = hypertable

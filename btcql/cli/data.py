@@ -1,4 +1,4 @@
-"""Commands that move data: import, ingest, refresh, forecast."""
+"""Commands that move data: import, ingest, refresh, forecast, rebuild."""
 
 from __future__ import annotations
 
@@ -136,3 +136,15 @@ def forecast(
     with pipeline(Settings.read()) as running:
         based_on = running.forecast(check_symbol(symbol), day)
     typer.echo(f"{symbol}: the forecast based on the days up to {based_on} stands")
+
+
+@app.command()
+def rebuild() -> None:
+    """Make the database anew from the lake alone; the old one serves until the new one is whole."""
+    from btcql.cli.pipeline import describe, pipeline
+    from database.server import opened
+
+    # The old database is not migrated: it may be one that cannot be any more, for which this is the way out.
+    with pipeline(Settings.read(), opened) as running:
+        seen = running.rebuild()
+    typer.echo(f"the database is made anew from the lake: {describe(seen)}")

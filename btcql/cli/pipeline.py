@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from btcql.settings import Settings
 from database.connection import connected
 from database.forecasts import read_newest_vintage
 from database.migrate import migrate
+from database.rebuild import carry_over, create_beside, read_loaded, take_name
 from database.runs import Run, Task, recorded
 from database.server import opened
 from database.turn import my_turn
@@ -34,6 +35,7 @@ from etl.sources.reach import why_unreachable
 from etl.sources.sample import MINUTE_DAYS
 from etl.sources.venue import venue
 from etl.task import places
+from etl.tasks import RefreshAggregates
 from lake.original import file_sha256
 from lake.store import Lake
 from ml.tasks import IssueForecast
@@ -177,6 +179,21 @@ class Pipeline:
         with connected(self.database_url) as connection:
             return read_newest_vintage(connection, symbol, as_of)
 
+    def rebuild(self) -> Stages:
+        """Make the database anew from the lake, beside the old one, which serves until it is whole.
+
+        Raises LakeError where the old one has months that the lake has not: they would be lost.
+        """
+        with ExitStack() as turn, stages() as seen:
+            turn.enter_context(self._turn())
+            self._check_all_in_lake()
+            beside = replace(self, database_url=create_beside(self.database_url))
+            for symbol in self.lake.symbols():
+                beside.load_market(symbol, seen)
+            carry_over(self.database_url, beside.database_url)
+            take_name(self.database_url, turn.close)
+        return seen
+
     @property
     def lake(self) -> Lake:
         """The raw lake."""
@@ -189,10 +206,7 @@ class Pipeline:
     def _bring_up_to_date(
         self, symbol: str, seen: Stages, *, as_of: date | None = None, demanded: bool = False
     ) -> None:
-        waiting = self._waiting_months(symbol)
-        if waiting:
-            seen.expect("PrepareMonth", waiting)
-            seen.expect("LoadMonth", waiting)
+        self._expect_months(symbol, seen)
         task = IssueForecast(
             **self._places(),
             symbol=symbol,
@@ -200,6 +214,27 @@ class Pipeline:
             demanded=demanded,
         )
         run(task, self.luigid, seen, self.crew)
+
+    def load_market(self, symbol: str, seen: Stages) -> None:
+        """Bring the market's bars and aggregates up to date, without a forecast."""
+        self._expect_months(symbol, seen)
+        run(RefreshAggregates(**self._places(), symbol=symbol), self.luigid, seen, self.crew)
+
+    def _expect_months(self, symbol: str, seen: Stages) -> None:
+        waiting = self._waiting_months(symbol)
+        if waiting:
+            seen.expect("PrepareMonth", waiting)
+            seen.expect("LoadMonth", waiting)
+
+    def _check_all_in_lake(self) -> None:
+        for symbol, loaded in read_loaded(self.database_url).items():
+            missing = sorted(loaded - month_inputs(self.lake, symbol).keys())
+            if missing:
+                raise LakeError(
+                    f"the database has bars of {symbol} in {len(missing)} months of which the lake "
+                    f"{self.settings.lake} has none, the first {missing[0]:%Y-%m}, and a rebuild would lose "
+                    "them: set BTCQL_LAKE to the lake that they were loaded from"
+                )
 
     def _waiting_months(self, symbol: str) -> int:
         with connected(self.database_url) as connection:
@@ -252,11 +287,13 @@ def migrated(settings: Settings) -> Iterator[str]:
 
 
 @contextmanager
-def pipeline(settings: Settings) -> Iterator[Pipeline]:
+def pipeline(
+    settings: Settings, opening: Callable[[Settings], AbstractContextManager[str]] = migrated
+) -> Iterator[Pipeline]:
     """Start what the pipeline needs and does not run yet, and stop it afterwards."""
     choose_engine(settings.engine, settings.spark_master)  # what is not installed is said before all else
     luigid = Luigid(settings)
-    with migrated(settings) as url, luigid.running(), crew(settings.workers) as members:
+    with opening(settings) as url, luigid.running(), crew(settings.workers) as members:
         yield Pipeline(settings, url, luigid, members)
 
 

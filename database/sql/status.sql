@@ -2,13 +2,44 @@
 -- Before the first migration there is nothing more to say.
 SELECT true FROM pg_tables WHERE schemaname = 'public' AND tablename = 'load';
 
+-- name: find_better_edition
+-- What the server would give a new database, if that is more than this one was made with.
+SELECT CASE WHEN extension THEN 'TimescaleDB Community' ELSE 'TimescaleDB' END
+FROM (
+    SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') AS extension,
+           EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.candle_hour') AND relkind = 'r') AS rolled_up
+) AS found
+WHERE rolled_up AND CASE
+    WHEN extension THEN current_setting('timescaledb.license', true) = 'timescale'
+    ELSE EXISTS (SELECT FROM pg_settings WHERE name = 'timescaledb.disable_load')
+         AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
+END;
+
+-- name: find_hypertable
+-- Whether the bars are in one: a database that was made without TimescaleDB has a plain table.
+SELECT true FROM timescaledb_information.hypertables
+WHERE hypertable_schema = 'public' AND hypertable_name = 'candle';
+
+-- name: read_table_size
+-- With its indexes.
+SELECT pg_size_pretty(pg_total_relation_size('candle'));
+
+-- name: read_waiting_days
+-- The days of each market whose aggregates are older than its bars.
+SELECT coalesce(symbol, 'all markets'), min(from_day), max(to_day) - INTERVAL '24 hours'
+FROM aggregate_refresh
+GROUP BY symbol
+ORDER BY symbol;
+
 -- name: read_markets_status
--- From the markers: counting the bars themselves would read them all.
+-- From the markers: counting the bars themselves would read them all. A market is behind by the days that
+-- should have come by the daily refresh (at 00:40, and it is given 25 minutes).
 SELECT symbol,
        array_agg(DISTINCT source ORDER BY source),
        (SELECT sum(rows) FROM load AS own WHERE own.symbol = load.symbol),
        min(first_ts),
-       max(complete_through)
+       max(complete_through),
+       GREATEST(0, date_trunc('day', now() - INTERVAL '65 minutes', 'UTC')::date - max(complete_through)::date)
 FROM load, unnest(sources) AS source
 GROUP BY symbol
 ORDER BY symbol;

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from btcql.errors import MigrationError
 from database import migrate as migrations
+from database import server
 from database.capabilities import read_capabilities
 from database.connection import connected
 from database.migrate import Migration, find_migrations, migrate
+from database.rebuild import carry_over, create_beside, take_name
+from database.server import EmbeddedServer
 from database.status import read_status
-from tests.conftest import Database
+from database.writers import load_month
+from tests.bars import month_bars, month_load
+from tests.conftest import Database, installation_of, settings_of
+from tests.database.test_writers import MARCH, load, rows
 
 
 def add(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
@@ -94,3 +102,54 @@ def test_a_database_made_without_continuous_aggregates_is_told_how_to_move(datab
         connection.execute("DELETE FROM migration WHERE number > 3")
     with pytest.raises(MigrationError, match=r"0004.*load it again from the lake"):
         migrate(database.url)
+
+
+def test_a_plain_database_works_on_when_its_server_gets_timescaledb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if installation_of("community") is None:
+        pytest.skip("no PostgreSQL with TimescaleDB is installed here")
+    embedded = EmbeddedServer(settings_of("community", tmp_path / "home"))
+    with monkeypatch.context() as without:
+        without.setattr(server, "_TIMESCALEDB_PARAMETERS", {})
+        with embedded.running() as url:
+            migrate(url)
+            load(url, month_load(month_bars(MARCH, 48), MARCH, "a"))
+    with embedded.running() as url:
+        assert migrate(url) == []
+        load(url, month_load(month_bars(MARCH, 72), MARCH, "b"))
+        assert rows(url, "SELECT observed FROM candle_1d") == [(24,), (24,), (24,)]
+        with connected(url) as connection:
+            status = dict(read_status(connection))
+            assert status["edition"] == "plain: rollup tables"
+            assert status["could be"] == (
+                "TimescaleDB: btcql rebuild moves the database to what the server has now"
+            )
+            connection.execute("CREATE EXTENSION timescaledb")
+        load(url, month_load(month_bars(MARCH, 96), MARCH, "c"))
+        assert rows(url, "SELECT count(*) FROM candle_1h") == [(96,)]
+        with connected(url) as connection:
+            status = dict(read_status(connection))
+        assert "a plain table" in status["bars"]
+        assert status["could be"].startswith("TimescaleDB Community: btcql rebuild")
+        moved = create_beside(url)
+        with connected(moved) as connection:
+            assert read_capabilities(connection).edition == "community"
+        load(moved, month_load(month_bars(MARCH, 96), MARCH, "c"))
+        carry_over(url, moved)
+        take_name(url, lambda: None)
+        with connected(url) as connection:
+            assert read_capabilities(connection).edition == "community"
+            assert "could be" not in dict(read_status(connection))
+        assert rows(url, "SELECT count(*) FROM candle_1h") == [(96,)]
+
+
+def test_the_status_says_what_is_stale_and_what_is_pending(database: Database) -> None:
+    with connected(database.url, autocommit=True) as connection:
+        load_month(connection, month_load(month_bars(MARCH, 48), MARCH, "a"))
+        connection.execute("DELETE FROM migration WHERE number = (SELECT max(number) FROM migration)")
+        status = dict(read_status(connection))
+    assert status["migrations"].endswith(f"; pending: {find_migrations()[-1].name}: btcql db migrate")
+    assert re.fullmatch(r"48 bars from bitstamp, 2024-03-01 .* STALE: \d+ days behind", status["BTC-USD"])
+    waiting = "STALE, btcql refresh brings them up to date: BTC-USD 2024-03-01 to 2024-03-02"
+    assert status["aggregates"] == (waiting if database.edition == "community" else "up to date")

@@ -1,0 +1,157 @@
+"""A database made anew beside the old one, whose name it takes once it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import date
+from graphlib import TopologicalSorter
+
+from psycopg import sql
+
+from btcql.errors import DatabaseError
+from database.address import database_of, with_database
+from database.connection import Connection, connected
+from database.creation import create_database
+from database.migrate import migrate
+from database.queries import query
+from database.writers import read_markers
+
+# From here other databases are renamed and dropped: every server has it.
+_MAINTENANCE = "postgres"
+_REMADE = ["migration", "candle", "candle_hour", "candle_day", "aggregate_refresh", "load"]
+_PAUSE_SECONDS = 0.05
+
+
+def create_beside(url: str) -> str:
+    """Make an empty database with its schema beside that of `url`, and return its address.
+
+    What a killed rebuild left behind goes first. Raises DatabaseError where the role may make none, and for
+    the database from which others are renamed.
+    """
+    name = database_of(url)
+    if name == _MAINTENANCE:
+        raise DatabaseError(
+            f"the database {name!r} cannot be renamed, as a rebuild has to: use one of your own "
+            "(CREATE DATABASE btcql; BTCQL_DATABASE_URL)"
+        )
+    with connected(with_database(url, _MAINTENANCE), autocommit=True) as connection:
+        for left in (_fresh(name), _former(name)):
+            _drop(connection, left)
+    address = create_database(with_database(url, _MAINTENANCE), _fresh(name))
+    migrate(address)
+    return address
+
+
+def read_loaded(url: str) -> dict[str, set[date]]:
+    """Return the loaded months of each market; none where the database has no schema yet."""
+    with connected(url) as connection:
+        if not connection.execute(query("find_schema")).fetchone():
+            return {}
+        symbols = connection.execute(query("read_loaded_symbols")).fetchall()
+        return {symbol: set(read_markers(connection, symbol)) for (symbol,) in symbols}
+
+
+def carry_over(url: str, fresh_url: str) -> int:
+    """Copy what no lake has (forecasts, records of runs, keys) to the fresh database; return the rows.
+
+    All tables but those that the loads make anew, in one transaction of either database.
+    """
+    with connected(url) as old, connected(fresh_url) as fresh:
+        return sum(_carry_table(old, fresh, table) for table in _carried(fresh) if _columns(old, table))
+
+
+def take_name(url: str, let_go: Callable[[], None]) -> None:
+    """Give the database made by `create_beside` the name of `url`'s, in one transaction; drop the old one.
+
+    A killed run leaves one of the two under the name, whole. All sessions of both are ended; new ones wait
+    for the moment that it takes. `let_go` closes the caller's own when no other can begin any more. Raises
+    DatabaseError if a session does not end.
+    """
+    name = database_of(url)
+    maintenance = with_database(url, _MAINTENANCE)
+    with (
+        ThreadPoolExecutor(1) as pool,
+        connected(maintenance, autocommit=True) as ending,
+        connected(maintenance) as renaming,
+    ):
+        renamed = pool.submit(_rename, renaming, {name: _former(name), _fresh(name): name})
+        alone = False
+        while not renamed.done():
+            # The rename keeps new sessions out, and waits a few seconds for those that there are.
+            if not alone and ending.execute(query("find_renaming"), [name]).fetchone():
+                let_go()
+                alone = True
+            if alone:
+                ending.execute(query("end_sessions"), [[name, _fresh(name)]])
+            wait([renamed], timeout=_PAUSE_SECONDS)
+        renamed.result()
+        _restart_jobs(ending, name)
+        _drop(ending, _former(name))
+
+
+def _fresh(name: str) -> str:
+    return f"{name}_rebuild"
+
+
+def _former(name: str) -> str:
+    return f"{name}_before_rebuild"
+
+
+def _rename(connection: Connection, names: dict[str, str]) -> None:
+    for old, new in names.items():
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new))
+        )
+    connection.commit()
+
+
+def _restart_jobs(connection: Connection, name: str) -> None:
+    """Start TimescaleDB's scheduler, which stops before its database is renamed and does not come back.
+
+    To ask for the tablespace in which the database is anyway is what its owner may do to that end.
+    """
+    found = connection.execute(query("read_tablespace"), [name]).fetchone()
+    if found is None:
+        raise DatabaseError(f"the database {name} is gone, although it has just taken that name")
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} SET TABLESPACE {}").format(sql.Identifier(name), sql.Identifier(found[0]))
+    )
+
+
+def _drop(connection: Connection, name: str) -> None:
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _carried(connection: Connection) -> list[str]:
+    """Name the tables to copy, each after those that it refers to."""
+    graph: TopologicalSorter[str] = TopologicalSorter()
+    for table, referred in connection.execute(query("read_carried_tables"), [_REMADE]):
+        graph.add(table, *referred)
+    return list(graph.static_order())
+
+
+def _columns(connection: Connection, table: str) -> list[str]:
+    return [column for (column,) in connection.execute(query("read_columns"), [table])]
+
+
+def _carry_table(old: Connection, fresh: Connection, table: str) -> int:
+    known = _columns(old, table)
+    columns = [column for column in _columns(fresh, table) if column in known]
+    names = {
+        "table": sql.Identifier(table),
+        "columns": sql.SQL(", ").join(sql.Identifier(column) for column in columns),
+    }
+    taken = sql.SQL("COPY {table} ({columns}) TO STDOUT (FORMAT BINARY)").format(**names)
+    given = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)").format(**names)
+    cursor = fresh.cursor()
+    with old.cursor().copy(taken) as out, cursor.copy(given) as into:
+        for block in out:
+            into.write(block)
+    for column, sequence in fresh.execute(query("read_identities"), [table]).fetchall():
+        # From there the next number goes on; an empty table's stays where it is.
+        highest = sql.SQL("SELECT setval({}, max({})) FROM {} HAVING max({}) IS NOT NULL").format(
+            sql.Literal(sequence), sql.Identifier(column), sql.Identifier(table), sql.Identifier(column)
+        )
+        fresh.execute(highest)
+    return cursor.rowcount
