@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import date
 from graphlib import TopologicalSorter
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from btcql.errors import DatabaseError
 from database.address import database_of, with_database
@@ -21,6 +22,7 @@ from database.writers import read_markers
 _MAINTENANCE = "postgres"
 _REMADE = ["migration", "candle", "candle_hour", "candle_day", "aggregate_refresh", "load"]
 _PAUSE_SECONDS = 0.05
+_RENAMES = 6  # the server gives each of them five seconds
 
 
 def create_beside(url: str) -> str:
@@ -73,7 +75,7 @@ def take_name(url: str, let_go: Callable[[], None]) -> None:
     with (
         ThreadPoolExecutor(1) as pool,
         connected(maintenance, autocommit=True) as ending,
-        connected(maintenance) as renaming,
+        connected(maintenance, autocommit=True) as renaming,
     ):
         renamed = pool.submit(_rename, renaming, {name: _former(name), _fresh(name): name})
         alone = False
@@ -99,24 +101,34 @@ def _former(name: str) -> str:
 
 
 def _rename(connection: Connection, names: dict[str, str]) -> None:
-    for old, new in names.items():
-        connection.execute(
-            sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new))
-        )
-    connection.commit()
+    for attempt in range(_RENAMES):
+        try:
+            with connection.transaction():
+                for old, new in names.items():
+                    connection.execute(
+                        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                            sql.Identifier(old), sql.Identifier(new)
+                        )
+                    )
+        except errors.ObjectInUse:
+            if attempt == _RENAMES - 1:
+                raise
+        else:
+            return
 
 
 def _restart_jobs(connection: Connection, name: str) -> None:
     """Start TimescaleDB's scheduler, which stops before its database is renamed and does not come back.
 
-    To ask for the tablespace in which the database is anyway is what its owner may do to that end.
+    It is started again by whoever asks to move the database to another tablespace, before that is looked at:
+    a move to where the database is does nothing, and is refused to all but superusers.
     """
     found = connection.execute(query("read_tablespace"), [name]).fetchone()
     if found is None:
         raise DatabaseError(f"the database {name} is gone, although it has just taken that name")
-    connection.execute(
-        sql.SQL("ALTER DATABASE {} SET TABLESPACE {}").format(sql.Identifier(name), sql.Identifier(found[0]))
-    )
+    move = sql.SQL("ALTER DATABASE {} SET TABLESPACE {}")
+    with suppress(errors.InsufficientPrivilege):
+        connection.execute(move.format(sql.Identifier(name), sql.Identifier(found[0])))
 
 
 def _drop(connection: Connection, name: str) -> None:

@@ -190,6 +190,7 @@ class Pipeline:
             beside = replace(self, database_url=create_beside(self.database_url))
             for symbol in self.lake.symbols():
                 beside.load_market(symbol, seen)
+            self.crew.dismiss()  # with its sessions
             carry_over(self.database_url, beside.database_url)
             take_name(self.database_url, turn.close)
         return seen
