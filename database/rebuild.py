@@ -20,7 +20,7 @@ from database.writers import read_markers
 
 # From here other databases are renamed and dropped: every server has it.
 _MAINTENANCE = "postgres"
-_REMADE = ["migration", "candle", "candle_hour", "candle_day", "aggregate_refresh", "load"]
+_REMADE = ["migration", "candle", "candle_hour", "candle_day", "aggregate_refresh", "load", "quality_warning"]
 _PAUSE_SECONDS = 0.05
 _RENAMES = 6  # the server gives each of them five seconds
 
@@ -137,10 +137,10 @@ def _drop(connection: Connection, name: str) -> None:
 
 def _carried(connection: Connection) -> list[str]:
     """Name the tables to copy, each after those that it refers to."""
-    graph: TopologicalSorter[str] = TopologicalSorter()
-    for table, referred in connection.execute(query("read_carried_tables"), [_REMADE]):
-        graph.add(table, *referred)
-    return list(graph.static_order())
+    found = connection.execute(query("read_carried_tables"), [_REMADE])
+    referred: dict[str, list[str]] = dict(found.fetchall())
+    order = TopologicalSorter(referred).static_order()
+    return [table for table in order if table in referred]
 
 
 def _columns(connection: Connection, table: str) -> list[str]:
