@@ -25,7 +25,6 @@ RUN groupadd --gid 10001 btcql \
 COPY --from=build /opt/btcql /opt/btcql
 COPY --chmod=0755 deploy/btcql.sh /usr/local/bin/btcql
 COPY --chmod=0755 deploy/luigid.sh /usr/local/bin/btcql-luigid
-COPY --chmod=0755 deploy/refresh.sh /usr/local/bin/btcql-refresh
 
 ENV VIRTUAL_ENV=/opt/btcql \
     PYTHONUNBUFFERED=1 \

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
-from btcql.errors import DatabaseError
+from btcql.errors import DatabaseError, PipelineError
 from database.connection import Connection, connected
 from database.events import write_outcome
 from database.queries import query
@@ -18,6 +18,8 @@ logger = logging.getLogger("btcql.pipeline")
 
 Clock = Callable[[], datetime]
 Task = Literal["refresh", "import"]
+
+_MOST_DELAY = timedelta(hours=1)
 
 
 @dataclass
@@ -124,3 +126,19 @@ def schedule_lock(url: str) -> Iterator[ScheduleLock]:
     """Yield a lock that is not taken yet, with its connection in autocommit; it is let go of at the end."""
     with connected(url, autocommit=True) as connection:
         yield ScheduleLock(connection)
+
+
+def check_schedule(connection: Connection, now: datetime) -> None:
+    """Raise PipelineError unless a schedule serves this database and does what is due within the hour.
+
+    A refresh that fails is no fault of it: it is planned again, and people are told.
+    """
+    if connection.execute(query("find_schedule")).fetchone() != (True,):
+        raise PipelineError("no schedule serves this database: start btcql schedule")
+    overdue = connection.execute(query("find_overdue"), [now - _MOST_DELAY]).fetchone()
+    if overdue is not None:
+        market, next_at = overdue
+        raise PipelineError(
+            f"the refresh of {market} was due at {next_at:%Y-%m-%d %H:%M} and is not running: "
+            "start btcql schedule anew"
+        )

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,8 +26,17 @@ _STANDBY_SECONDS = 5
 
 
 @app.command()
-def schedule(*, until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
+def schedule(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell whether one runs and is on time: exit code 0 if so.")
+    ] = False,
+    until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
     """Refresh every market of the lake each day at 00:40 UTC, and again after a failure; Ctrl-C stops it."""
+    if check:
+        _check(Settings.read())
+        return
     try:
         if until_stdin_ends:
             signal.signal(
@@ -37,6 +47,16 @@ def schedule(*, until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = F
     except KeyboardInterrupt:
         if not until_stdin_ends:
             raise
+
+
+def _check(settings: Settings) -> None:
+    from database.connection import connected
+    from database.runs import check_schedule
+    from database.server import opened
+
+    with opened(settings) as url, connected(url) as connection:
+        check_schedule(connection, datetime.now(UTC))
+    typer.echo("a schedule runs and is on time")
 
 
 def _serve(settings: Settings, *, quiet: bool) -> None:

@@ -80,3 +80,27 @@ ORDER BY symbol;
 -- name: try_schedule
 -- Of the session: whoever holds it is the schedule of this database.
 SELECT pg_try_advisory_lock(hashtextextended('btcql.schedule', 0));
+
+-- name: find_schedule
+-- Whether a session is this database's schedule: the key of its lock stands in two halves.
+SELECT EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (classid::bigint << 32 | objid::bigint) = hashtextextended('btcql.schedule', 0)
+);
+
+-- name: find_overdue
+-- Markets that should have been refreshed by then, if nothing runs that they may wait for.
+SELECT market, next_at
+FROM pipeline_plan
+WHERE next_at < %s
+  AND NOT EXISTS (
+      SELECT FROM pipeline_run
+      JOIN pg_locks ON locktype = 'advisory' AND objsubid = 2
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND classid = hashtext('btcql.run')::oid AND objid = run_id::oid
+      WHERE state = 'running'
+  )
+ORDER BY next_at
+LIMIT 1;

@@ -55,6 +55,7 @@ def test_a_schedule_refreshes_at_once_what_never_was_and_another_stands_by(
     done = "SELECT count(*) = 1 FROM pipeline_run WHERE task = 'refresh' AND state = 'succeeded'"
     with plain_btcql.start("schedule") as first:
         plain_btcql.wait_for(done, first)
+        assert "is on time" in plain_btcql.succeed("schedule", "--check")
         with plain_btcql.start("schedule") as second:
             assert second.stdout is not None
             assert any("standing by" in line for line in second.stdout)
@@ -65,3 +66,4 @@ def test_a_schedule_refreshes_at_once_what_never_was_and_another_stands_by(
             second.send_signal(signal.SIGTERM)
             second.communicate(timeout=LIMIT_SECONDS)
     assert plain_btcql.rows("SELECT count(*) FROM pipeline_run WHERE task = 'refresh'") == [(1,)]
+    assert "no schedule serves this database" in plain_btcql.fail("schedule", "--check")

@@ -14,11 +14,11 @@ import pytest
 from btcql.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ["api", "database", "luigid", "migrate", "refresh", "roles"]
+SERVICES = ["api", "database", "luigid", "migrate", "roles", "schedule"]
 ONCE = ["roles", "migrate"]
 LASTING = [service for service in SERVICES if service not in ONCE]
 # service -> the role it connects as, and so whose password it is given
-ROLES = {"migrate": "writer", "refresh": "writer", "api": "reader"}
+ROLES = {"migrate": "writer", "schedule": "writer", "api": "reader"}
 
 Tree = dict[str, Any]
 
@@ -101,7 +101,7 @@ def test_roles_and_schema_are_made_once_before_anything_uses_them(compose: Tree)
     assert services["migrate"]["command"] == ["btcql", "db", "migrate"]
     assert {services[service]["restart"] for service in ONCE} == {"no"}
     assert services["roles"]["depends_on"]["database"]["condition"] == "service_healthy"
-    for service, awaited in (("migrate", "roles"), ("api", "migrate"), ("refresh", "migrate")):
+    for service, awaited in (("migrate", "roles"), ("api", "migrate"), ("schedule", "migrate")):
         condition = services[service]["depends_on"][awaited]["condition"]
         assert condition == "service_completed_successfully"
 
@@ -170,7 +170,7 @@ def test_superusers_password_is_known_to_the_database_and_to_who_makes_the_roles
 def test_volumes_are_where_the_image_keeps_its_data(compose: Tree) -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     settings = Settings.read(dict(re.findall(r"(BTCQL_\w+)=(\S+)", dockerfile)))
-    assert compose["services"]["refresh"]["volumes"] == [f"home:{settings.home}", f"lake:{settings.lake}"]
+    assert compose["services"]["schedule"]["volumes"] == [f"home:{settings.home}", f"lake:{settings.lake}"]
     for volume in (str(settings.home), settings.lake, "/var/lib/luigi"):
         assert re.search(rf"install --directory --owner=btcql .*{re.escape(volume)}\b", dockerfile)
 

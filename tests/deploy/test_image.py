@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -24,13 +23,6 @@ def _program(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
-
-
-def _await(happened: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not happened.exists():
-        assert time.monotonic() < deadline, f"{happened.name} did not come"
-        time.sleep(0.02)
 
 
 def test_container_is_not_roots_and_has_no_build_tools() -> None:
@@ -132,58 +124,3 @@ def _answer(port: int, process: subprocess.Popen[bytes]) -> object:
         except OSError:
             time.sleep(0.05)
     pytest.fail("luigid did not answer")
-
-
-LS = """raw/source=bitstamp/symbol=BTC-USD/timeframe=1d/month=2024-01  1 files, 31 rows, through 2024-02-01
-raw/source=kraken/symbol=BTC-USD/timeframe=1h/month=2024-01  1 files, 744 rows, through 2024-02-01
-raw/source=bitstamp/symbol=BTC-EUR/timeframe=1d/month=2024-01  1 files, 31 rows, through 2024-02-01"""
-
-
-@pytest.mark.parametrize(
-    ("word", "refresh", "refreshed"),
-    [
-        ("both succeed", 'echo "$3" >> markets', True),
-        ("one fails, and the other is still refreshed", 'echo "$3" >> markets; test "$3" = BTC-USD', False),
-    ],
-)
-def test_refresh_takes_each_market_once(tmp_path: Path, word: str, refresh: str, refreshed: bool) -> None:
-    _program(tmp_path / "bin/btcql", f"case $1 in lake) echo '{LS}';; refresh) {refresh};; esac")
-    # The loop sleeps when its round is over.
-    _program(tmp_path / "bin/sleep", "touch asleep; exec /bin/sleep 60")
-    with _refreshing(tmp_path) as loop:
-        _await(tmp_path / "asleep")
-        loop.terminate()
-        assert loop.wait(20) == 0
-    assert (tmp_path / "markets").read_text(encoding="utf-8").split() == ["BTC-EUR", "BTC-USD"]
-    assert (tmp_path / "refreshed").exists() == refreshed
-
-
-def test_refresh_of_an_empty_lake_is_done(tmp_path: Path) -> None:
-    _program(tmp_path / "bin/btcql", "test $1 = lake")
-    _program(tmp_path / "bin/sleep", "touch asleep; exec /bin/sleep 60")
-    with _refreshing(tmp_path) as loop:
-        _await(tmp_path / "asleep")
-        loop.terminate()
-        assert loop.wait(20) == 0
-    assert (tmp_path / "refreshed").exists()
-
-
-def test_stopped_refresh_lets_btcql_end_first(tmp_path: Path) -> None:
-    _program(
-        tmp_path / "bin/btcql",
-        "trap 'sleep 0.3; touch ended; exit 1' TERM\ntouch began\nwhile :; do sleep 0.05; done",
-    )
-    with _refreshing(tmp_path) as loop:
-        _await(tmp_path / "began")
-        loop.send_signal(signal.SIGTERM)
-        assert loop.wait(20) == 0
-        assert (tmp_path / "ended").exists()
-
-
-def _refreshing(folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        ["sh", DEPLOY / "refresh.sh"],
-        env={"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(folder)},
-        cwd=folder,
-        stderr=subprocess.DEVNULL,
-    )
