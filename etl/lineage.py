@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from btcql.errors import LakeError
 from btcql.records import Timeframe
-from etl.prepare.month import month_partitions, prepare_month
-from lake.manifest import RawFile
+from etl.prepare.month import month_manifests, prepare_month
+from lake.manifest import Manifest, RawFile
 from lake.path import Partition
 from lake.schema import microseconds
 from lake.store import Lake
@@ -71,9 +71,10 @@ def day_lineage(lake: Lake, symbol: str, day: date) -> DayLineage:
     source = rows["source"][0].as_py()
     timeframe = next(kind for kind in Timeframe if kind.minutes == rows["minutes"][0].as_py())
     objects: list[DayObject] = []
-    for partition in month_partitions(lake, symbol, month):
+    for manifest in month_manifests(lake, symbol, month):
+        partition = manifest.partition
         chosen = (partition.source, partition.timeframe) == (source, timeframe)
-        objects += _objects(lake, partition, day, chosen=chosen)
+        objects += _objects(lake, manifest, day, chosen=chosen)
     return DayLineage(symbol, day, source, timeframe, rows.num_rows, tuple(objects), prepared.input_sha256)
 
 
@@ -82,15 +83,15 @@ def described(request: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in request.items() if value != "")
 
 
-def _objects(lake: Lake, partition: Partition, day: date, *, chosen: bool) -> list[DayObject]:
+def _objects(lake: Lake, manifest: Manifest, day: date, *, chosen: bool) -> list[DayObject]:
     found = []
     covered = np.array([], dtype=np.int64)
-    for file, bars in reversed(lake.files(partition)):
+    for file, bars in reversed(lake.files(manifest.partition, manifest)):
         ts = microseconds(_of_day(bars, day))
         new = np.setdiff1d(ts, covered)
         covered = np.union1d(covered, ts)
         if len(ts):
-            found.append(DayObject(partition, file, len(ts), len(new) if chosen else 0, chosen))
+            found.append(DayObject(manifest.partition, file, len(ts), len(new) if chosen else 0, chosen))
     return found
 
 

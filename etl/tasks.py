@@ -27,7 +27,7 @@ from database.writers import (
 from etl.fetching import FetchMonth, covered_through
 from etl.landing import LandFile, LandSample
 from etl.prepare.engine import choose_engine
-from etl.prepare.month import month_inputs, month_partitions, prepare_month
+from etl.prepare.month import month_inputs, month_manifests, prepare_month
 from etl.prepared import read_prepared, write_prepared
 from etl.task import LOADED, NOTICE, PipelineTask
 from lake.path import Partition
@@ -64,10 +64,9 @@ class PrepareMonth(MonthTask):
     def requires(self) -> list[PipelineTask]:
         """What landed the month's files."""
         landed = {}
-        for partition in month_partitions(self.lake, self.symbol, self.month):
-            manifest = self.lake.manifest(partition)
-            for file in manifest.files if manifest else ():
-                task = self._landing(partition, file.request)
+        for manifest in month_manifests(self.lake, self.symbol, self.month):
+            for file in manifest.files:
+                task = self._landing(manifest.partition, file.request)
                 landed[task.task_id] = task
         return list(landed.values())
 

@@ -54,10 +54,9 @@ class Prepared:
 
 def month_inputs(lake: Lake, symbol: str) -> dict[date, str]:
     """Return the input's digest of every month of a market that can be prepared, oldest first."""
-    manifests = {manifest.partition: manifest for manifest in lake.manifests(symbol)}
     by_month: dict[date, list[Manifest]] = {}
-    for partition in _without_made_up(list(manifests), real=None):
-        by_month.setdefault(partition.month, []).append(manifests[partition])
+    for manifest in _without_made_up(lake.manifests(symbol), real=None):
+        by_month.setdefault(manifest.partition.month, []).append(manifest)
     return {month: _digest(own) for month, own in sorted(by_month.items())}
 
 
@@ -66,7 +65,7 @@ def month_input(lake: Lake, symbol: str, month: date) -> str:
 
     Raises LakeError when the lake has nothing of that month.
     """
-    return _digest(_manifests(lake, month_partitions(lake, symbol, month)))
+    return _digest(month_manifests(lake, symbol, month))
 
 
 def prepare_month(lake: Lake, symbol: str, month: date, engine: Engine = duck.run_sql) -> Prepared:
@@ -75,7 +74,7 @@ def prepare_month(lake: Lake, symbol: str, month: date, engine: Engine = duck.ru
     Raises LakeError, naming the file or the partitions, when a file does not match its checksum, the
     lake has nothing of that month, or the rows fail the checks around the work.
     """
-    manifests = _manifests(lake, month_partitions(lake, symbol, month))
+    manifests = month_manifests(lake, symbol, month)
     files, objects = [], []
     for manifest in manifests:
         for number, (file, bars) in enumerate(lake.files(manifest.partition, manifest)):
@@ -108,13 +107,13 @@ def prepare_month(lake: Lake, symbol: str, month: date, engine: Engine = duck.ru
     )
 
 
-def month_partitions(lake: Lake, symbol: str, month: date) -> list[Partition]:
+def month_manifests(lake: Lake, symbol: str, month: date) -> list[Manifest]:
     """Return what a month is prepared from: no made-up bars where the market has real ones.
 
     Raises LakeError when the lake has nothing of that month.
     """
-    own = lake.partitions(symbol, month)
-    if any(partition.source == SYNTHETIC for partition in own):
+    own = lake.manifests(symbol, month)
+    if any(manifest.partition.source == SYNTHETIC for manifest in own):
         real = any(partition.source != SYNTHETIC for partition in lake.walk(symbol))
         own = _without_made_up(own, real=real)
     if not own:
@@ -124,14 +123,10 @@ def month_partitions(lake: Lake, symbol: str, month: date) -> list[Partition]:
     return own
 
 
-def _without_made_up(partitions: list[Partition], *, real: bool | None) -> list[Partition]:
-    """Leave out made-up bars where the market has real ones (None: if any of `partitions` is real)."""
-    kept = [partition for partition in partitions if partition.source != SYNTHETIC]
-    return kept if (bool(kept) if real is None else real) else partitions
-
-
-def _manifests(lake: Lake, partitions: list[Partition]) -> list[Manifest]:
-    return [found for partition in partitions if (found := lake.manifest(partition))]
+def _without_made_up(manifests: list[Manifest], *, real: bool | None) -> list[Manifest]:
+    """Leave out made-up bars where the market has real ones (None: if any of `manifests` is real)."""
+    kept = [manifest for manifest in manifests if manifest.partition.source != SYNTHETIC]
+    return kept if (bool(kept) if real is None else real) else manifests
 
 
 def _digest(manifests: list[Manifest]) -> str:
