@@ -31,6 +31,7 @@ class Luigid:
         self.folder = settings.home / "luigi"
         self.log = self.folder / "luigid.log"
         self._pid = self.folder / "luigid.pid"
+        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -108,6 +109,8 @@ class Luigid:
             try:
                 self._pid.write_text(f"{process.pid} {psutil.Process(process.pid).create_time()}")
                 self._await(process)
+                self._reap()
+                self._child = process
             except BaseException:
                 process.kill()
                 process.wait()
@@ -134,3 +137,10 @@ class Luigid:
         except psutil.NoSuchProcess:
             pass
         self._pid.unlink()
+        self._reap()
+
+    def _reap(self) -> None:
+        """Take note of the end of the one that this process started."""
+        if self._child is not None:
+            self._child.poll()
+            self._child = None
