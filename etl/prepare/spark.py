@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import shutil
@@ -11,6 +10,7 @@ import tempfile
 import warnings
 from functools import cache
 from importlib.util import find_spec
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -54,28 +54,29 @@ def run_sql(master: str, query: str, /, **tables: pa.Table) -> pa.Table:
     Raises SettingError where Spark cannot be started, PipelineError for what it reports.
     """
     session = _session(master, os.getpid())
+    from py4j.protocol import Py4JError  # noqa: PLC0415 - comes with the extra
     from pyspark.errors import PySparkException  # noqa: PLC0415 - an extra, and slow to import
 
     try:
         for name, table in tables.items():
             session.createDataFrame(table).createOrReplaceTempView(name)
-        return session.sql(query).toArrow()
-    except PySparkException as error:
-        raise PipelineError(f"Spark ({master}) failed: {str(error).strip().splitlines()[0]}") from error
-    finally:
+        rows = session.sql(query).toArrow()
         for name in tables:
             session.catalog.dropTempView(name)
+    except (PySparkException, Py4JError, OSError) as error:  # the last two: its JVM has gone
+        raise PipelineError(f"Spark ({master}) failed: {_reason(error)}") from error
+    return rows
 
 
 @cache
 def _session(master: str, process: int) -> Any:
     """Return this process's session: to start a JVM takes longer than to prepare many months."""
     check_installed()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of a pandas that is not used here
-        from pyspark import SparkConf, SparkContext  # noqa: PLC0415 - an extra, and slow to import
-        from pyspark.java_gateway import launch_gateway  # noqa: PLC0415
-        from pyspark.sql import SparkSession  # noqa: PLC0415
+    # Of a pandas that is not used here.
+    warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
+    from pyspark import SparkConf, SparkContext  # noqa: PLC0415 - an extra, and slow to import
+    from pyspark.java_gateway import launch_gateway  # noqa: PLC0415
+    from pyspark.sql import SparkSession  # noqa: PLC0415
 
     # What fails is raised; pyspark's own log would say it a second time, with the JVM's whole trace.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
@@ -98,9 +99,8 @@ def _session(master: str, process: int) -> Any:
     except Exception as error:
         said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
         shutil.rmtree(folder, ignore_errors=True)
-        reason = str(getattr(error, "java_exception", error)).strip().splitlines()[0]
         raise SettingError(
-            f"Spark did not start with BTCQL_SPARK_MASTER={master!r}: {reason}"
+            f"Spark did not start with BTCQL_SPARK_MASTER={master!r}: {_reason(error)}"
             f"{f'; its log ends with: {said[-1]}' if said else ''}. Give another master, {_WAY_OUT}"
         ) from error
     finally:
@@ -108,10 +108,15 @@ def _session(master: str, process: int) -> Any:
         signal.signal(signal.SIGINT, on_interrupt)
 
     def stop() -> None:
-        if os.getpid() == process:
-            session.stop()
-            gateway.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
+        session.stop()
+        gateway.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
 
-    atexit.register(stop)
+    # Unlike atexit it knows the process that it is for, and is done in those that multiprocessing started.
+    Finalize(None, stop, exitpriority=1)
     return session
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of what went wrong, in the JVM's own words where it has some."""
+    return str(getattr(error, "java_exception", error)).strip().split("\n", 1)[0]

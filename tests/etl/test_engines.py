@@ -20,6 +20,7 @@ from lake.store import Lake
 from tests.etl.engines import ENGINES, engine_of
 from tests.lake.bars import bars, february, publish
 
+pytestmark = pytest.mark.timeout(900)  # a JVM's start on a busy machine takes minutes
 FEBRUARY = february().date()
 
 

@@ -263,6 +263,7 @@ def test_both_engines_choose_and_warn_alike(tmp_path: Path) -> None:
     assert kinds == {"jump", "no_trades", "gap", "sparse", "disagreement"}
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("wrong", ["volume that is not finite", "does not follow the bar before it"])
 def test_both_engines_refuse_alike(wrong: str, lake: Lake) -> None:
     spark = engine_of("spark")
