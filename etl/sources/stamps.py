@@ -51,7 +51,7 @@ def wrong_unit(number: int, first: int | None) -> str:
 def parse_fast(texts: pa.Array, *, epoch: bool) -> pa.Array:
     """Return epochs as they are, ISO timestamps as microseconds, both int64; ArrowInvalid if one is odd."""
     if epoch:
-        if "." in texts[0].as_py():  # pandas writes whole seconds as 1325412060.0
+        if pc.any(pc.match_substring(texts, ".")).as_py():  # pandas writes whole seconds as 1325412060.0
             texts = pc.replace_substring_regex(texts, r"\.0*$", "")
         return texts.cast(pa.int64())
     zoned = pc.match_substring_regex(texts.slice(0, 1), r"(Z|[+-]\d{2}:?\d{2})$")[0].as_py()
