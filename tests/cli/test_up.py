@@ -112,6 +112,7 @@ def test_without_a_file_it_shows_the_made_up_market_until_real_bars_come(
             "import", write_csv(tmp_path / "days.csv", daily_rows(450)), "--source", "bitstamp"
         )
         second = ask(plain_btcql)["data"]["market"]
+    assert "NO REAL PRICES: bitstamp cannot be reached: no connection" in "".join(said)
     assert "SYNTHETIC" in "".join(said)
     assert (first["synthetic"], first["sources"]) == (True, ["synthetic"])
     assert first["movement"]["coverage"]["present"] == 7

@@ -43,7 +43,8 @@ class Market:
     def bars(self, start: int, stop: int, minutes: int, limit: int) -> list[Bar]:
         """The first `limit` bars that begin in [start, stop)."""
         step = minutes * 60
-        first = -(-max(start, int(self.begins.timestamp())) // step) * step
+        # the first bar may have begun before the market did
+        first = max(-(-start // step), int(self.begins.timestamp()) // step) * step
         gone = [(int(begin.timestamp()), int(end.timestamp())) for begin, end in self.holes]
         stamps = (
             stamp
