@@ -52,9 +52,9 @@ class ExchangeTask(PipelineTask):
     """A stretch of one month of an exchange's bars of one symbol and timeframe."""
 
     source = luigi.Parameter(description="bitstamp, coinbase, kraken or binance")
-    symbol = luigi.Parameter()
+    symbol = luigi.Parameter(description="the market, as BASE-QUOTE")
     timeframe = luigi.Parameter(description="1m, 1h or 1d")
-    month = luigi.MonthParameter()
+    month = luigi.MonthParameter(description="a calendar month in UTC")
 
     @property
     def priority(self) -> int:  # type: ignore[override]

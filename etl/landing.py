@@ -22,8 +22,8 @@ class LandFile(PipelineTask):
 
     name = luigi.Parameter(description="the file's name")
     sha256 = luigi.Parameter(description="of the file's bytes")
-    symbol = luigi.Parameter()
-    source = luigi.Parameter()
+    symbol = luigi.Parameter(description="the market, as BASE-QUOTE")
+    source = luigi.Parameter(description="where the bars come from, such as bitstamp or file:prices")
     timeframe = luigi.Parameter(default="", description="1m, 1h or 1d; empty: found by the bars' spacing")
     path = luigi.Parameter(
         default="",
@@ -52,7 +52,7 @@ class LandFile(PipelineTask):
     def _land(self, path: Path, now: datetime) -> None:
         with archive.opened(path, self._timeframe, now, Path(self.work_path)) as bars:
             self.lake.keep_original(path, self.sha256)
-            partitions = []
+            partitions, landed = [], 0
             for month, table in bars.months():
                 partition = Partition(self.source, self.symbol, bars.timeframe, month)
                 self.lake.publish(
@@ -63,6 +63,8 @@ class LandFile(PipelineTask):
                     fetched_at=now,
                 )
                 partitions.append(partition)
+                landed += table.num_rows
+                self.progress(landed, bars.rows)
         self.lake.write_receipt(
             Receipt(
                 sha256=self.sha256,
@@ -83,7 +85,7 @@ class LandFile(PipelineTask):
 class LandSample(PipelineTask):
     """The made-up market into the lake, up to a day: hours of ten years, minutes of the last thirty days."""
 
-    symbol = luigi.Parameter()
+    symbol = luigi.Parameter(description="the market, as BASE-QUOTE")
     through = luigi.DateParameter(description="the bars end where this day begins")
 
     def complete(self) -> bool:

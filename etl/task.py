@@ -79,3 +79,10 @@ class PipelineTask(luigi.Task):
     def say(self, message: str) -> None:
         """Show `message` beside the task in luigid's visualiser."""
         self.set_status_message(message)  # type: ignore[misc]  # set by the worker
+
+    def progress(self, done: int, total: int) -> None:
+        """Show in luigid's visualiser how much of the task is done, percent by percent."""
+        percent = 100 * done // max(total, 1)
+        if percent != self.__dict__.get("_percent"):
+            self.__dict__["_percent"] = percent
+            self.set_progress_percentage(percent)  # type: ignore[misc]  # set by the worker

@@ -6,7 +6,7 @@ the hash of the lake's input. A killed run therefore leaves nothing half-done th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ _MOST_WARNINGS = 20  # a message stays with luigid; the database has them all
 class MonthTask(PipelineTask):
     """A step of one market's month; the input's hash makes a corrected month another task."""
 
-    symbol = luigi.Parameter()
-    month = luigi.MonthParameter()
+    symbol = luigi.Parameter(description="the market, as BASE-QUOTE")
+    month = luigi.MonthParameter(description="a calendar month in UTC")
     input_sha256 = luigi.Parameter(description="of all that the lake has of the month")
 
     @property
@@ -107,7 +107,7 @@ def _listed(warnings: Sequence[QualityWarning]) -> str:
 class RemoveSample(PipelineTask):
     """A market's made-up bars go, whole, before its first real ones come: lake, database, forecasts."""
 
-    symbol = luigi.Parameter()
+    symbol = luigi.Parameter(description="the market, as BASE-QUOTE")
 
     def complete(self) -> bool:
         """Whether the market has no real bars yet, or nothing made-up of it is left."""
@@ -145,6 +145,22 @@ class LoadMonth(MonthTask):
         with self.connected() as connection:
             return bool(read_markers(connection, self.symbol).get(self.month) == self.input_sha256)
 
+    @classmethod
+    def bulk_complete(cls, parameter_tuples: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
+        """Return those whose months are loaded, of tasks by their parameters: one question a market."""
+        tasks = {tuple(values): cls(*values) for values in parameter_tuples}
+        loaded: dict[tuple[str, str], dict[date, str]] = {}
+        for task in tasks.values():
+            market = task.database_url, task.symbol
+            if market not in loaded:
+                with task.connected() as connection:
+                    loaded[market] = read_markers(connection, task.symbol)
+        return [
+            values
+            for values, task in tasks.items()
+            if loaded[task.database_url, task.symbol].get(task.month) == task.input_sha256
+        ]
+
     def run(self) -> None:
         """Load, refresh the aggregates of its days, and let go of the prepared file."""
         month = read_prepared(self.prepared_path, self.symbol, self.month)
@@ -163,7 +179,7 @@ class RefreshAggregates(PipelineTask):
     Each load refreshes its own days; what a killed one left is done here.
     """
 
-    symbol = luigi.Parameter()
+    symbol = luigi.Parameter(description="the market, as BASE-QUOTE")
 
     def requires(self) -> list[LoadMonth]:
         """A load for every month of the market in the lake."""

@@ -18,7 +18,7 @@ from ml.frame import DailyBars
 class IssueForecast(PipelineTask):
     """The forecast of the fifteen days after the last closed day up to `as_of`: a vintage, kept for ever."""
 
-    symbol = luigi.Parameter()
+    symbol = luigi.Parameter(description="the market, as BASE-QUOTE")
     as_of = luigi.DateParameter(description="no later day is used")
     demanded = luigi.BoolParameter(
         significant=False, description="fail where the bars allow no forecast, instead of going without"

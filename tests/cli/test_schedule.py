@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import psutil
 
 from tests.cli.conftest import LIMIT_SECONDS, Command
@@ -40,6 +41,10 @@ def test_up_runs_the_schedule_and_starts_it_again_when_it_was_killed(
         while (data := ask(plain_btcql, asked)["data"])["market"]["freshness"]["nextRefreshAt"] is None:
             assert time.monotonic() < deadline
             time.sleep(0.2)
+        luigi = httpx.get(f"http://127.0.0.1:{plain_btcql.settings.luigid_port}/metrics").text
+        figures = httpx.get(f"http://127.0.0.1:{plain_btcql.settings.port}/metrics").text
+    assert "luigi_task_done_total" in luigi
+    assert 'btcql_rows{market="BTC-USD"} 30.0' in figures
     assert data["pipeline"]["state"] == "succeeded"
     planned = datetime.fromisoformat(data["market"]["freshness"]["nextRefreshAt"])
     assert planned > datetime.now(UTC)
