@@ -22,7 +22,7 @@ from database.writers import read_markers
 _MAINTENANCE = "postgres"
 _REMADE = ["migration", "candle", "candle_hour", "candle_day", "aggregate_refresh", "load", "quality_warning"]
 _PAUSE_SECONDS = 0.05
-_RENAMES = 6  # the server gives each of them five seconds
+_ATTEMPTS = 6  # the server gives each of them five seconds
 
 
 def create_beside(url: str) -> str:
@@ -101,7 +101,7 @@ def _former(name: str) -> str:
 
 
 def _rename(connection: Connection, names: dict[str, str]) -> None:
-    for attempt in range(_RENAMES):
+    for attempt in range(_ATTEMPTS):
         try:
             with connection.transaction():
                 for old, new in names.items():
@@ -111,7 +111,7 @@ def _rename(connection: Connection, names: dict[str, str]) -> None:
                         )
                     )
         except errors.ObjectInUse:
-            if attempt == _RENAMES - 1:
+            if attempt == _ATTEMPTS - 1:
                 raise
         else:
             return
@@ -132,7 +132,16 @@ def _restart_jobs(connection: Connection, name: str) -> None:
 
 
 def _drop(connection: Connection, name: str) -> None:
-    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    # Not WITH (FORCE): it would refuse where the server's own vacuum is at work, which this sends away.
+    for attempt in range(_ATTEMPTS):
+        connection.execute(query("end_sessions"), [[name]])
+        try:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        except errors.ObjectInUse:
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return
 
 
 def _carried(connection: Connection) -> list[str]:

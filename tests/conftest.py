@@ -146,6 +146,10 @@ def server_url(edition: str, start_server: Callable[[str], str]) -> str:
 @pytest.fixture
 def admin_url(server_url: str, edition: str) -> str:
     """The superuser's address of the edition's server."""
+    return admin_of(server_url, edition)
+
+
+def admin_of(server_url: str, edition: str) -> str:
     return GIVEN_URL if edition == given_edition() else with_role(server_url, SUPERUSER)
 
 
@@ -157,7 +161,8 @@ def fresh_database(server_url: str, edition: str) -> Iterator[Database]:
     url = with_database(server_url, name)
     _execute(url, query("grant_reads"))  # who may connect is not copied
     yield Database(url, edition)
-    _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+    # as the superuser, whose the server's own vacuum is that may be at work in it
+    _execute(admin_of(server_url, edition), f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

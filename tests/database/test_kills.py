@@ -24,7 +24,7 @@ from database.migrate import find_migrations, migrate
 from database.server import EmbeddedServer
 from database.writers import load_month, refresh_aggregates, remove_market
 from tests.bars import month_bars, month_load
-from tests.conftest import Database, settings_of
+from tests.conftest import Database, admin_of, settings_of
 from tests.database.hashes import table_hashes
 
 MARCH, APRIL = date(2024, 3, 1), date(2024, 4, 1)
@@ -70,11 +70,11 @@ def wait_for(seen: Callable[[], bool], process: ForkServerProcess) -> None:
 
 
 @contextmanager
-def empty_database(server_url: str) -> Iterator[str]:
+def empty_database(server_url: str, edition: str) -> Iterator[str]:
     """Yield the address of a database without its schema."""
     name = f"test_empty_{os.getpid()}"
     yield create_database(server_url, name)
-    with connected(server_url, autocommit=True) as connection:
+    with connected(admin_of(server_url, edition), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
@@ -218,7 +218,7 @@ def test_a_migration_killed_before_its_record_is_done_again(
         "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         " AND query LIKE 'INSERT INTO migration%' AND datname = current_database()"
     )
-    with empty_database(server_url) as url:
+    with empty_database(server_url, edition) as url:
         migrate(url, 0)
         for migration in find_migrations():
             with psycopg.connect(url) as holder, started(migrate, url) as process:
@@ -235,11 +235,11 @@ def test_a_migration_killed_at_any_moment_is_finished_by_the_next(
     server_url: str, edition: str, database: Database
 ) -> None:
     random_ = random.Random(2)
-    with empty_database(server_url) as url:
+    with empty_database(server_url, edition) as url:
         seconds = time_of(migrate, url)
     hits = 0
     for _ in range(5):
-        with empty_database(server_url) as url:
+        with empty_database(server_url, edition) as url:
             hits += kill_at(random_.uniform(0, seconds), migrate, url)
             migrate(url)
             assert schema_of(url, edition) == schema_of(database.url, edition)
