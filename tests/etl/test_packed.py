@@ -63,7 +63,7 @@ def test_of_a_zip_its_one_csv_file_is_taken(tmp_path: Path) -> None:
         ("a.zip", b"<?xml version='1.0'?><Error/>", "is not zip, though its name says so, but a web page"),
         ("a.zip", TEXT.encode(), "is not zip, though its name says so: download"),
         ("a.csv.gz", b"<!DOCTYPE html>", "is not gzip, though its name says so, but a web page"),
-        ("a.csv.gz", gzip.compress(b"<html>\n"), "is a web page"),
+        ("a.csv.gz", gzip.compress(b"<html>\n", mtime=0), "is a web page"),
         ("a.csv", b"\n <!DOCTYPE html>\n", "is a web page"),
     ],
 )
