@@ -17,7 +17,7 @@ up: .venv/installed ## Start everything: database, luigid, pipeline, forecast, A
 	@$(BIN)/btcql up
 
 test: .venv/tested ## Run all tests, on every edition of the database that is found
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
 
 check: .venv/tested ## Check format, lint, types, the import rules and the migrations' numbers
 	$(BIN)/ruff format --check .
