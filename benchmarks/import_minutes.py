@@ -35,8 +35,10 @@ from btcql.settings import Settings
 from database.binaries import Installation, find_installations
 from database.capabilities import read_capabilities
 from database.connection import Connection, connected
+from database.creation import create_database
 from database.migrate import migrate
-from database.server import DATABASE, opened
+from database.roles import WRITER
+from database.server import DATABASE, EmbeddedServer, opened
 from etl.crew import crew
 from etl.landing import LandFile
 from etl.luigid import Luigid
@@ -163,7 +165,7 @@ class Bench:
 
     def settle(self) -> None:
         """Bring what was written before to the disk, so that it does not weigh on what is measured next."""
-        with connected(self.url, autocommit=True) as connection:
+        with connected(EmbeddedServer(self.settings).admin_url, autocommit=True) as connection:
             connection.execute("CHECKPOINT")
 
     def check(self, archive: Archive, clock: StageClock) -> None:
@@ -211,7 +213,7 @@ def bench(edition: str, installation: Installation) -> Iterator[Bench]:
                 with connected(url, autocommit=True) as connection:
                     capabilities = read_capabilities(connection)
                     _expect("edition", capabilities.edition, edition)
-                    connection.execute(f"CREATE DATABASE {_COPY_DATABASE}".encode())
+                    create_database(EmbeddedServer(settings).admin_url, _COPY_DATABASE, owner=WRITER)
                 server = f"PostgreSQL {capabilities.postgresql}"
                 if capabilities.timescaledb:
                     server += f", TimescaleDB {capabilities.timescaledb}"
