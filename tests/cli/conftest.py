@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from btcql.errors import DatabaseError
 from btcql.settings import Settings
 from database.connection import connected
 from database.server import opened
-from tests.conftest import settings_of
+from tests.conftest import EDITIONS, installation_of, settings_of
 
 LIMIT_SECONDS = 120
 
@@ -125,23 +125,33 @@ def command_in(home: Path, edition: str, **more: str) -> Command:
     return Command(Settings.read(variables), {**clean, **variables, "COLUMNS": "200"})
 
 
-@pytest.fixture
-def btcql(edition: str, tmp_path: Path) -> Iterator[Command]:
-    """The command on each edition; at the end nothing of it may still run."""
-    command = command_in(tmp_path / "a home", edition)
+@contextmanager
+def leaving_nothing(command: Command) -> Iterator[Command]:
+    """At the end nothing of the command may still run."""
     yield command
     left = command.processes()
     for process in left:
         process.kill()
     assert not left
+
+
+@pytest.fixture
+def btcql(edition: str, tmp_path: Path) -> Iterator[Command]:
+    """The command on each edition."""
+    with leaving_nothing(command_in(tmp_path / "a home", edition)) as command:
+        yield command
+
+
+@pytest.fixture
+def best_btcql(tmp_path: Path) -> Iterator[Command]:
+    """The command on the edition with the most in it of those found here: for what it does beside others."""
+    best = next(edition for edition in EDITIONS if installation_of(edition))
+    with leaving_nothing(command_in(tmp_path / "a home", best)) as command:
+        yield command
 
 
 @pytest.fixture
 def plain_btcql(tmp_path: Path) -> Iterator[Command]:
     """The command on the edition that every machine has, where the edition does not matter."""
-    command = command_in(tmp_path / "a home", "plain")
-    yield command
-    left = command.processes()
-    for process in left:
-        process.kill()
-    assert not left
+    with leaving_nothing(command_in(tmp_path / "a home", "plain")) as command:
+        yield command

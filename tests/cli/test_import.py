@@ -44,17 +44,19 @@ def test_a_file_of_days_arrives_and_the_same_again_changes_nothing(btcql: Comman
     )
 
 
-def test_a_corrected_file_changes_only_what_differs_and_keeps_the_old(btcql: Command, tmp_path: Path) -> None:
+def test_a_corrected_file_changes_only_what_differs_and_keeps_the_old(
+    best_btcql: Command, tmp_path: Path
+) -> None:
     rows = daily_rows(60)
-    btcql.succeed("import", write_csv(tmp_path / "a.csv", rows), "--source", "bitstamp")
+    best_btcql.succeed("import", write_csv(tmp_path / "a.csv", rows), "--source", "bitstamp")
     rows[40] = rows[40].replace(",12.5", ",13.5")
-    said = btcql.succeed("import", write_csv(tmp_path / "b.csv", rows), "--source", "bitstamp")
+    said = best_btcql.succeed("import", write_csv(tmp_path / "b.csv", rows), "--source", "bitstamp")
     assert "1 rows written, 0 removed" in said
-    assert btcql.rows("SELECT ts::date::text FROM candle WHERE volume = 13.5") == [("2022-02-10",)]
-    listed = btcql.succeed("lake", "ls", "--symbol", "BTC-USD")
+    assert best_btcql.rows("SELECT ts::date::text FROM candle WHERE volume = 13.5") == [("2022-02-10",)]
+    listed = best_btcql.succeed("lake", "ls", "--symbol", "BTC-USD")
     assert "month=2022-02  2 files" in listed
     assert "month=2022-01  1 files" in listed
-    assert "as they were published" in btcql.succeed("lake", "verify")
+    assert "as they were published" in best_btcql.succeed("lake", "verify")
 
 
 def test_the_source_and_the_timeframe_may_be_left_to_the_file(plain_btcql: Command, tmp_path: Path) -> None:
@@ -117,43 +119,43 @@ def test_names_that_are_none_are_refused(plain_btcql: Command, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("months", [1, 8, 15])
-def test_a_killed_import_is_finished_by_the_next(btcql: Command, tmp_path: Path, months: int) -> None:
+def test_a_killed_import_is_finished_by_the_next(best_btcql: Command, tmp_path: Path, months: int) -> None:
     file = write_csv(tmp_path / "days.csv", daily_rows(DAYS))
-    with btcql.start("import", file, "--source", "bitstamp") as process:
-        btcql.wait_for(f"SELECT count(*) >= {months} FROM load", process)
+    with best_btcql.start("import", file, "--source", "bitstamp") as process:
+        best_btcql.wait_for(f"SELECT count(*) >= {months} FROM load", process)
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    assert btcql.rows(HALF_MONTHS) == [], "a month is there with its marker, or not at all"
-    btcql.succeed("import", file, "--source", "bitstamp")
-    assert btcql.rows("SELECT count(*), sum(observed) FROM candle_1d") == [(DAYS, DAYS)]
-    assert btcql.rows("SELECT sum(rows), count(*) FROM load") == [(DAYS, 17)]
-    assert btcql.rows("SELECT count(*) FROM forecast") == [(1,)]
-    assert "as they were published" in btcql.succeed("lake", "verify")
+    assert best_btcql.rows(HALF_MONTHS) == [], "a month is there with its marker, or not at all"
+    best_btcql.succeed("import", file, "--source", "bitstamp")
+    assert best_btcql.rows("SELECT count(*), sum(observed) FROM candle_1d") == [(DAYS, DAYS)]
+    assert best_btcql.rows("SELECT sum(rows), count(*) FROM load") == [(DAYS, 17)]
+    assert best_btcql.rows("SELECT count(*) FROM forecast") == [(1,)]
+    assert "as they were published" in best_btcql.succeed("lake", "verify")
 
 
-def test_two_imports_side_by_side_share_the_services(btcql: Command, tmp_path: Path) -> None:
+def test_two_imports_side_by_side_share_the_services(best_btcql: Command, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "days.csv", daily_rows(450))
     with (
-        btcql.start("import", file, "--symbol", "BTC-USD") as one,
-        btcql.start("import", file, "--symbol", "ETH-USD") as other,
+        best_btcql.start("import", file, "--symbol", "BTC-USD") as one,
+        best_btcql.start("import", file, "--symbol", "ETH-USD") as other,
     ):
         said = [one.communicate(), other.communicate()]
     assert [(one.returncode, said[0][1]), (other.returncode, said[1][1])] == [(0, ""), (0, "")]
     assert "waiting for another btcql" in said[0][0] + said[1][0]
-    assert btcql.rows("SELECT symbol, sum(rows) FROM load GROUP BY 1 ORDER BY 1") == [
+    assert best_btcql.rows("SELECT symbol, sum(rows) FROM load GROUP BY 1 ORDER BY 1") == [
         ("BTC-USD", 450),
         ("ETH-USD", 450),
     ]
 
 
-def test_the_same_import_twice_at_once_has_one_effect(btcql: Command, tmp_path: Path) -> None:
+def test_the_same_import_twice_at_once_has_one_effect(best_btcql: Command, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "days.csv", daily_rows(450))
-    with btcql.start("import", file) as one, btcql.start("import", file) as other:
+    with best_btcql.start("import", file) as one, best_btcql.start("import", file) as other:
         assert (one.communicate()[1], one.returncode) == ("", 0)
         assert (other.communicate()[1], other.returncode) == ("", 0)
-    assert btcql.rows("SELECT sum(rows) FROM load") == [(450,)]
-    assert btcql.rows("SELECT sum(observed) FROM candle_1d") == [(450,)]
-    assert btcql.rows("SELECT count(*) FROM forecast") == [(1,)]
+    assert best_btcql.rows("SELECT sum(rows) FROM load") == [(450,)]
+    assert best_btcql.rows("SELECT sum(observed) FROM candle_1d") == [(450,)]
+    assert best_btcql.rows("SELECT count(*) FROM forecast") == [(1,)]
 
 
 def test_two_homes_on_one_luigid_do_not_take_each_others_work(tmp_path: Path) -> None:
@@ -193,21 +195,21 @@ def test_a_damaged_raw_file_stops_the_run_by_name(plain_btcql: Command, tmp_path
     assert part.name in ended.stderr
 
 
-def test_a_forecast_of_an_earlier_day_uses_no_later_bar(btcql: Command, tmp_path: Path) -> None:
+def test_a_forecast_of_an_earlier_day_uses_no_later_bar(best_btcql: Command, tmp_path: Path) -> None:
     rows = daily_rows(DAYS)
-    btcql.succeed("import", write_csv(tmp_path / "a.csv", rows), "--source", "bitstamp")
-    btcql.succeed("forecast", "--as-of", "2023-03-01")
+    best_btcql.succeed("import", write_csv(tmp_path / "a.csv", rows), "--source", "bitstamp")
+    best_btcql.succeed("forecast", "--as-of", "2023-03-01")
     points = (
         "SELECT horizon, day, prices FROM forecast_point NATURAL JOIN forecast WHERE based_on = '2023-03-01'"
     )
-    first = btcql.rows(points)
+    first = best_btcql.rows(points)
     assert len(first) == 15
     changed = [*rows[:425], *daily_rows(DAYS, seed=8)[425:]]
-    btcql.succeed("import", write_csv(tmp_path / "b.csv", changed), "--source", "bitstamp")
-    btcql.succeed("forecast", "--as-of", "2023-03-01")
-    assert btcql.rows(points) == first, "nothing was added, for the forecast of the same bars stands"
+    best_btcql.succeed("import", write_csv(tmp_path / "b.csv", changed), "--source", "bitstamp")
+    best_btcql.succeed("forecast", "--as-of", "2023-03-01")
+    assert best_btcql.rows(points) == first, "nothing was added, for the forecast of the same bars stands"
     newest = "SELECT count(*) FROM forecast WHERE based_on = '2023-05-15'"
-    assert btcql.rows(newest) == [(2,)], "other bars give another vintage, and the first is kept"
+    assert best_btcql.rows(newest) == [(2,)], "other bars give another vintage, and the first is kept"
 
 
 def test_luigi_is_told_nothing_secret(plain_btcql: Command, tmp_path: Path) -> None:

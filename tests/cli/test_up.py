@@ -127,12 +127,15 @@ def test_without_a_file_it_shows_the_made_up_market_until_real_bars_come(
     assert "SYNTHETIC" not in "".join(said)
 
 
-def test_no_made_up_bar_is_ever_shown_as_a_real_one(btcql: Command, tmp_path: Path) -> None:
-    with up(btcql), btcql.start("import", write_csv(tmp_path / "days.csv", daily_rows(450))) as process:
-        btcql.wait_for("SELECT NOT 'synthetic' = ANY (sources) FROM load LIMIT 1", process)
+def test_no_made_up_bar_is_ever_shown_as_a_real_one(best_btcql: Command, tmp_path: Path) -> None:
+    with (
+        up(best_btcql),
+        best_btcql.start("import", write_csv(tmp_path / "days.csv", daily_rows(450))) as process,
+    ):
+        best_btcql.wait_for("SELECT NOT 'synthetic' = ANY (sources) FROM load LIMIT 1", process)
         process.kill()
-    assert btcql.rows("SELECT count(*) FROM candle_1d WHERE observed > 1 OR minutes < 1440") == [(0,)]
-    assert btcql.rows("SELECT count(*) FROM candle_1h") == [(0,)]
+    assert best_btcql.rows("SELECT count(*) FROM candle_1d WHERE observed > 1 OR minutes < 1440") == [(0,)]
+    assert best_btcql.rows("SELECT count(*) FROM candle_1h") == [(0,)]
 
 
 def test_an_import_beside_a_starting_up_waits_its_turn(plain_btcql: Command, tmp_path: Path) -> None:
