@@ -37,8 +37,12 @@ class LandFile(PipelineTask):
         return Timeframe(self.timeframe) if self.timeframe else None
 
     def complete(self) -> bool:
-        """Whether the lake has the import's receipt."""
-        return self.lake.receipt(self.sha256, self.symbol, self.source, self._timeframe) is not None
+        """Whether the lake has the import's receipt, and each month that it lists.
+
+        A month may have been lost, or removed because it was damaged: then the file is landed once more.
+        """
+        receipt = self.lake.receipt(self.sha256, self.symbol, self.source, self._timeframe)
+        return receipt is not None and set(receipt.partitions) <= set(self.lake.walk(self.symbol))
 
     def run(self) -> None:
         """Read, keep, publish, and only then write the receipt."""

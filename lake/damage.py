@@ -81,4 +81,8 @@ def _wrong_receipts(files: Files, published: set[Partition]) -> Iterator[Damage]
             continue
         for partition in receipt.partitions:
             if partition not in published:
-                yield Damage(name, f"{files.path(name)} lists {partition}, which has no {MANIFEST}")
+                yield Damage(
+                    name,
+                    f"{files.path(name)} lists {partition}, which has no {MANIFEST}: "
+                    f"import {receipt.name} again",
+                )

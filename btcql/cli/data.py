@@ -98,6 +98,7 @@ def ingest(
     if day < since:
         raise SettingError(f"--from {since} is after --to {day}: give the earlier day first")
     with pipeline(Settings.read()) as running, running.recorded(symbol, "import") as run:
+        running.require_reachable(series.source)  # the exchange's own patience is for one that answers
         seen = running.ingest(Order(series, since, day))
         run.rows = rows(seen)
     typer.echo(f"{symbol} from {source}: {describe(seen)}")

@@ -117,15 +117,19 @@ class Pipeline:
             self._bring_up_to_date(order.series.symbol, seen)
         return seen
 
+    def require_reachable(self, source: str) -> None:
+        """Raise SourceUnavailableError, within seconds, where the exchange cannot be reached at all."""
+        why = why_unreachable(venue(source), self.settings.exchange_url)
+        if why:
+            raise SourceUnavailableError(f"{source} cannot be reached: {why}")
+
     def begin(self, symbol: str) -> list[Stages]:
         """Take real prices: hours since 2012, then minutes of the months that hold the last thirty days.
 
         Raises SourceUnavailableError, within seconds where the exchange cannot be reached at all.
         """
-        settings, closed = self.settings, last_closed(self.now())
-        why = why_unreachable(venue(DEFAULT_SOURCE), settings.exchange_url)
-        if why:
-            raise SourceUnavailableError(f"{DEFAULT_SOURCE} cannot be reached: {why}")
+        closed = last_closed(self.now())
+        self.require_reachable(DEFAULT_SOURCE)
         have = {series.timeframe for series, _ in fetched_series(self.lake, symbol)}
         done = [self.refresh(symbol)] if have else []
         for timeframe, first in (
@@ -159,7 +163,10 @@ class Pipeline:
             return self.make_sample(symbol)
         failed: list[SourceError] = []
         with self._turn(), stages() as seen:
-            for series, newest in list(fetched_series(self.lake, symbol)):
+            followed = list(fetched_series(self.lake, symbol))
+            if not followed:
+                seen.say(f"{symbol} has files only, and is followed on no exchange: btcql ingest begins to")
+            for series, newest in followed:
                 try:
                     self._fetcher.follow(series, newest, seen)
                 except SourceError as error:
@@ -307,4 +314,4 @@ def describe(*seen: Stages) -> str:
     """Say what runs wrote."""
     written, removed = sum(one.rows_written for one in seen), sum(one.rows_removed for one in seen)
     done = f"{written:,} rows written, {removed:,} removed"
-    return done if written or removed else f"{done}: it was up to date"
+    return done if written or removed else f"{done}: the lake has nothing new"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -193,6 +194,20 @@ def test_a_damaged_raw_file_stops_the_run_by_name(plain_btcql: Command, tmp_path
     ended = plain_btcql.run("lake", "verify")
     assert ended.returncode == 1
     assert part.name in ended.stderr
+
+
+def test_a_month_that_the_lake_lost_comes_back_by_the_same_import(
+    plain_btcql: Command, tmp_path: Path
+) -> None:
+    file = write_csv(tmp_path / "days.csv", daily_rows(60))
+    plain_btcql.succeed("import", file)
+    before = plain_btcql.rows(STATE)
+    month = next(Path(plain_btcql.settings.lake).glob("raw/*/*/*/month=2022-02"))
+    shutil.rmtree(month)
+    assert "which has no manifest.json: import days.csv again" in plain_btcql.run("lake", "verify").stderr
+    plain_btcql.succeed("import", file)
+    assert "as they were published" in plain_btcql.succeed("lake", "verify")
+    assert plain_btcql.rows(STATE) == before
 
 
 def test_a_forecast_of_an_earlier_day_uses_no_later_bar(best_btcql: Command, tmp_path: Path) -> None:

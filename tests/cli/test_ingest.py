@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import LIMIT_SECONDS, Command
 from tests.cli.files import daily_rows, write_csv
 from tests.cli.test_up import ask, up
 from tests.exchange.server import Exchanges, Fault, exchanges
@@ -61,6 +61,11 @@ def test_ingest_fails_with_one_line_and_leaves_no_marker(plain_btcql: Command, s
     assert "ETH-USD from coinbase: 40 rows written" in said
     assert "Fetch months" in said
     assert "source=coinbase" in plain_btcql.succeed("lake", "ls")
+
+
+def test_ingest_without_a_network_says_so_at_once(plain_btcql: Command) -> None:
+    plain_btcql.environment["BTCQL_EXCHANGE_PATIENCE"] = str(10 * LIMIT_SECONDS)  # not waited for
+    assert plain_btcql.fail("ingest").endswith("bitstamp cannot be reached: no connection")
 
 
 def test_ccxt_is_imported_for_exchanges_only(plain_btcql: Command, tmp_path: Path) -> None:
