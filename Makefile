@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install up test check format clean
+.PHONY: help install up test coverage check format clean
 
 help: ## Show what a person does here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ up: .venv/installed ## Start everything: database, luigid, pipeline, forecast, A
 	@$(BIN)/btcql up
 
 test: .venv/tested ## Run all tests, on every edition of the database that is found
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+coverage: .venv/tested ## Run all tests, a quarter slower, and show what they do not reach
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
 
 check: .venv/tested ## Check format, lint, types, the import rules and the migrations' numbers

@@ -125,7 +125,11 @@ class ScheduleLock:
 def schedule_lock(url: str) -> Iterator[ScheduleLock]:
     """Yield a lock that is not taken yet, with its connection in autocommit; it is let go of at the end."""
     with connected(url, autocommit=True) as connection:
-        yield ScheduleLock(connection)
+        try:
+            yield ScheduleLock(connection)
+        finally:
+            if not connection.closed:  # by itself a session ends a moment after its connection
+                connection.execute(query("let_go_of_schedule"))
 
 
 def check_schedule(connection: Connection, now: datetime) -> None:

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -37,12 +37,13 @@ class Job(Protocol):
 class Member:
     """One worker process, and the job that it is at; whoever hears that it is done takes it away."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: Sequence[Member] = ()) -> None:
         self.job: Any = None
         self.connection, theirs = _CONTEXT.Pipe()
-        arguments = (theirs, self.connection if _FORKS else None)
+        # A fork has the parent's ends of all pipes: one kept open would hide from another that it is to end.
+        inherited = [self.connection, *(other.connection for other in others)] if _FORKS else []
         self.process: BaseProcess = _CONTEXT.Process(  # type: ignore[attr-defined]  # each kind has its own
-            target=_serve, args=arguments, daemon=True
+            target=_serve, args=(theirs, inherited), daemon=True
         )
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the child has its own handlers
         try:
@@ -78,7 +79,7 @@ class Crew:
         member = next((found for found in self._members if found.job is None), None)
         if member is None:
             assert len(self._members) < self.size
-            member = Member()
+            member = Member(self._members)
             self._members.append(member)
         member.job = job
         with suppress(ConnectionError):  # it died with nothing to do: `messages` tells it as of any other
@@ -123,14 +124,15 @@ def crew(size: int) -> Iterator[Crew]:
         members.dismiss()
 
 
-def _serve(connection: Connection[Any, Any], parents: Connection[Any, Any] | None) -> None:
-    """Do job after job, until the parent dies or closes its end of the pipe (`parents`, where inherited)."""
+def _serve(connection: Connection[Any, Any], inherited: Sequence[Connection[Any, Any]]) -> None:
+    """Do job after job, until the parent dies or closes its end of the pipe (`inherited`: of all pipes)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends this process
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    if parents is not None:
-        parents.close()
+    if inherited:
+        for parents in inherited:
+            parents.close()
         # The parent's may be a drawing that another thread of it held while it was forked.
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     threading.Thread(target=_end_with_parent, daemon=True).start()

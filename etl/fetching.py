@@ -126,7 +126,7 @@ class ExchangeTask(PipelineTask):
         return hashlib.sha256(json.dumps([self.partition.folder, sorted(about.items())]).encode()).hexdigest()
 
     def _tell(self, share: float) -> None:
-        self.set_progress_percentage(int(100 * share))  # type: ignore[misc]  # set by the worker
+        self.progress(int(100 * share), 100)
         self.trigger_event(PROGRESS, self, share)
 
 

@@ -77,12 +77,14 @@ class PipelineTask(luigi.Task):
         return session(self.database_url).connected()
 
     def say(self, message: str) -> None:
-        """Show `message` beside the task in luigid's visualiser."""
-        self.set_status_message(message)  # type: ignore[misc]  # set by the worker
+        """Show `message` beside the task in luigid's visualiser; a task run by hand has nobody to tell."""
+        if self.set_status_message is not None:
+            self.set_status_message(message)
 
     def progress(self, done: int, total: int) -> None:
         """Show in luigid's visualiser how much of the task is done, percent by percent."""
         percent = 100 * done // max(total, 1)
         if percent != self.__dict__.get("_percent"):
             self.__dict__["_percent"] = percent
-            self.set_progress_percentage(percent)  # type: ignore[misc]  # set by the worker
+            if self.set_progress_percentage is not None:
+                self.set_progress_percentage(percent)

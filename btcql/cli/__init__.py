@@ -45,6 +45,14 @@ def _options(
     """Take the options that stand before the command."""
 
 
+class _Ended(KeyboardInterrupt):
+    """A command is to end.
+
+    Python, run by -m, takes KeyboardInterrupt itself for unhandled where text that it executes (a dataclass
+    does) raised it, even if it is handled: it would end by SIGINT, whatever the exit code.
+    """
+
+
 def main() -> None:
     """Run a command; what btcql knows to be wrong becomes one line and exit code 1."""
     if not _OLDEST <= sys.version_info[:2] <= _NEWEST:
@@ -67,4 +75,4 @@ def _interrupt(*_: object) -> None:
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
     os.write(sys.stderr.fileno(), b"btcql: stopping\n")
-    raise KeyboardInterrupt
+    raise _Ended

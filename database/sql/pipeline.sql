@@ -81,6 +81,10 @@ ORDER BY symbol;
 -- Of the session: whoever holds it is the schedule of this database.
 SELECT pg_try_advisory_lock(hashtextextended('btcql.schedule', 0));
 
+-- name: let_go_of_schedule
+-- However often it was taken; its session has no other lock of this kind.
+SELECT pg_advisory_unlock_all();
+
 -- name: find_schedule
 -- Whether a session is this database's schedule: the key of its lock stands in two halves.
 SELECT EXISTS (

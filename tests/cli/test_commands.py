@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from btcql import __version__
@@ -14,6 +17,30 @@ def test_version_and_help(plain_btcql: Command) -> None:
     said = plain_btcql.succeed("--help")
     for name in ("up", "import", "refresh", "forecast", "serve", "db", "lake", "doctor"):
         assert name in said
+
+
+def test_stopped_anywhere_a_command_ends_with_the_code_of_an_interruption(tmp_path: Path) -> None:
+    program = """
+from btcql.cli import app, main
+
+@app.command()
+def stopped() -> None:
+    exec("import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+
+main()
+"""
+    (tmp_path / "stopping.py").write_text(program)
+    command = [sys.executable, "-m", "stopping", "stopped"]
+    root = str(Path(__file__).parents[2])
+    ended = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (130, "btcql: stopping\n")
 
 
 def test_status_and_doctor_say_what_is_there(btcql: Command, edition: str, tmp_path: Path) -> None:

@@ -111,6 +111,14 @@ def test_at_the_end_no_process_is_left() -> None:
     assert not any(process.is_running() for process in left)
 
 
+def test_processes_with_nothing_to_do_end_by_themselves() -> None:
+    with crew(3) as members:
+        hired = [members.give(Answer()) for _ in range(3)]
+        for _ in hired:
+            done(members)
+    assert [member.process.exitcode for member in hired] == [0, 0, 0]
+
+
 def test_processes_end_with_a_parent_that_is_killed() -> None:
     program = (
         "from etl.crew import Crew; from tests.etl.test_crew import Stay, next_message\n"

@@ -25,7 +25,6 @@ for address in sys.argv[3:]:
         **places(address, "postgresql://nobody@nowhere/", work),
         name=path.name, sha256=file_sha256(path), symbol="BTC-USD", source="bitstamp", path=str(path),
     )
-    task.set_status_message = task.set_progress_percentage = lambda _: None  # as a worker does
     try:
         task.run()
     except LakeError as refused:
