@@ -1,40 +1,29 @@
-"""GraphQL over HTTP by POST and GET (the schema has queries only); a browser gets the playground."""
+"""The route /graphql: what happens to a request, step by step; each step is a module of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from btcql.errors import QueryError
 from graphql_api.context import Context
 from graphql_api.errors import RETRY_SECONDS, request_error
-from graphql_api.executor import Answer, Executor
+from graphql_api.executor import Answer, DocumentError, Executor, Operation
+from graphql_api.request import (
+    GRAPHQL_JSON,
+    JSON,
+    GraphQLRequest,
+    RefusedError,
+    choose_media_type,
+    prefers_html,
+    read_request,
+)
 
-GRAPHQL_JSON = "application/graphql-response+json"
-JSON = "application/json"
-HTML = "text/html"
-MAX_BODY = 1_000_000  # bytes
-
-
-@dataclass(frozen=True)
-class GraphQLRequest:
-    """What is asked, whichever way it came."""
-
-    query: str
-    operation_name: str | None
-    variables: dict[str, Any] | None
-
-
-class RefusedError(Exception):
-    """An HTTP request that holds no GraphQL request; `status` says in what way."""
-
-    def __init__(self, status: int, message: str, **headers: str) -> None:
-        self.status, self.headers = status, headers
-        super().__init__(message)
+# Refusals that HTTP has a status for, in either media type; those with a wait carry Retry-After.
+_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "RATE_LIMITED": 429, "DATABASE_UNAVAILABLE": 503}
 
 
 class Endpoint:
@@ -45,111 +34,47 @@ class Endpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Answer one HTTP request."""
-        if request.method in {"GET", "HEAD"} and _prefers_html(request):
+        if request.method in {"GET", "HEAD"} and prefers_html(request):
             return self._playground
         media_type = JSON
         try:
-            media_type = _media_type(request)
-            asked = await _read(request)
+            media_type = choose_media_type(request)
+            # 1 what is asked
+            asked = await read_request(request)
+            # 2 who asks
+            context = self._new_context()
         except RefusedError as refused:
             body = {"errors": [request_error(str(refused))]}
-            headers = {name.replace("_", "-"): value for name, value in refused.headers.items()}
-            return Response(orjson.dumps(body), refused.status, headers, media_type)
+            return Response(orjson.dumps(body), refused.status, refused.headers, media_type)
         except ClientDisconnect:
             return Response(status_code=400)
-        answer = await self._executor.execute(
-            asked.query, asked.variables, asked.operation_name, self._new_context()
-        )
+        try:
+            # 3 the document
+            operation = self._executor.prepare(asked.query, asked.operation_name)
+            # 4 its limits and its cost, before the database is asked
+            # 5 what the client may ask, and the cost charged to it
+            answer = await self._answer(operation, asked, context)
+        except DocumentError as error:
+            answer = Answer.refusing(*error.errors)
+        except QueryError as error:
+            answer = Answer.refusing(error)
+        # 8 on its way
         return _respond(answer, media_type)
+
+    async def _answer(self, operation: Operation, asked: GraphQLRequest, context: Context) -> Answer:
+        # 6 an answer kept from before
+        # 7 a new one
+        return await self._executor.execute(operation, asked.variables, context)
 
 
 def _respond(answer: Answer, media_type: str) -> Response:
     """Return the answer under the status that the specification has for it in this media type."""
     headers = {"cache-control": "no-store", "vary": "accept"}
-    status = 200
-    if "DATABASE_UNAVAILABLE" in answer.codes and answer.data is None:
-        status = 503
-        headers["retry-after"] = str(RETRY_SECONDS)
-    elif not answer.executed and media_type == GRAPHQL_JSON:
+    status = next((_STATUS[code] for code in answer.codes if code in _STATUS), 200)
+    if answer.data is not None:
+        status = 200
+    elif status == 200 and not answer.executed and media_type == GRAPHQL_JSON:  # noqa: PLR2004 - OK
         status = 500 if "INTERNAL" in answer.codes else 400
+    if status == _STATUS["DATABASE_UNAVAILABLE"]:
+        headers["retry-after"] = str(RETRY_SECONDS)
     return Response(orjson.dumps(answer.body()), status, headers, f"{media_type}; charset=utf-8")
-
-
-async def _read(request: Request) -> GraphQLRequest:
-    """Return what the HTTP request asks; RefusedError says why it cannot be read."""
-    if request.method == "POST":
-        kind, _, charset = request.headers.get("content-type", "").lower().partition(";")
-        if kind.strip() != JSON or ("charset" in charset and "utf-8" not in charset):
-            raise RefusedError(415, f"the body's content-type must be {JSON} in UTF-8")
-        return _request(_parse(await _body(request), "the body"))
-    if request.method != "GET":
-        raise RefusedError(405, f"{request.method} is not answered here", allow="GET, POST")
-    parameters: dict[str, Any] = dict(request.query_params)
-    for name in ("variables", "extensions"):
-        if name in parameters:
-            parameters[name] = _parse(parameters[name].encode(errors="replace"), name)
-    return _request(parameters)
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body; RefusedError once it grows beyond MAX_BODY."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise RefusedError(413, f"the body is more than {MAX_BODY} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _parse(text: bytes, name: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise RefusedError(400, f"{name} is not JSON: {error}") from None
-
-
-def _request(parameters: Any) -> GraphQLRequest:
-    """Return the GraphQL request that a JSON object holds."""
-    if not isinstance(parameters, dict):
-        raise RefusedError(400, "the body must be one JSON object with a `query`")
-    query, name = parameters.get("query"), parameters.get("operationName")
-    variables, extensions = parameters.get("variables"), parameters.get("extensions")
-    if not isinstance(query, str) or not query.strip():
-        raise RefusedError(400, "`query` must be a GraphQL document")
-    if not isinstance(name, str | None):
-        raise RefusedError(400, "`operationName` must be a string")
-    for key, value in (("variables", variables), ("extensions", extensions)):
-        if not isinstance(value, dict | None):
-            raise RefusedError(400, f"`{key}` must be a JSON object")
-    return GraphQLRequest(query, name or None, variables)
-
-
-def _accepted(request: Request) -> list[str]:
-    """Return the media types that the client takes, best first; */* if it does not say."""
-    weighed = []
-    for entry in request.headers.get("accept", "*/*").split(","):
-        kind, *parameters = (part.strip().lower() for part in entry.split(";"))
-        quality = next((part[2:] for part in parameters if part.startswith("q=")), "1")
-        try:
-            weight = float(quality)
-        except ValueError:
-            weight = 0.0
-        if weight > 0:
-            weighed.append((weight, kind))
-    return [kind for _, kind in sorted(weighed, key=lambda pair: -pair[0])]
-
-
-def _prefers_html(request: Request) -> bool:
-    kinds = [kind for kind in _accepted(request) if kind in {HTML, JSON, GRAPHQL_JSON}]
-    return kinds[:1] == [HTML]
-
-
-def _media_type(request: Request) -> str:
-    """Return the best media type that both sides know: application/json if the client takes anything."""
-    for kind in _accepted(request):
-        if kind in {JSON, GRAPHQL_JSON}:
-            return kind
-        if kind in {"*/*", "application/*"}:
-            return JSON
-    raise RefusedError(406, f"the answer is {GRAPHQL_JSON} or {JSON}")

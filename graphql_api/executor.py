@@ -13,7 +13,9 @@ from graphql import (
     ExecutionResult,
     GraphQLError,
     GraphQLSchema,
+    OperationDefinitionNode,
     execute,
+    get_operation_ast,
     parse,
     specified_rules,
     validate,
@@ -29,6 +31,28 @@ _KEPT = 256  # documents
 _KEPT_LENGTH = 10_000  # characters of each: longer ones are read anew every time
 
 
+class DocumentError(Exception):
+    """A document that cannot be executed: every `errors` of it says why."""
+
+    def __init__(self, *errors: GraphQLError) -> None:
+        self.errors = errors
+        super().__init__(*errors)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A valid document as it was written, and the one of its operations that is to run."""
+
+    text: str
+    document: DocumentNode
+    node: OperationDefinitionNode
+
+    @property
+    def name(self) -> str | None:
+        """Its name, if it has one."""
+        return self.node.name.value if self.node.name else None
+
+
 @dataclass(frozen=True)
 class Answer:
     """A response: its errors described; `executed` is False when the document could not be executed."""
@@ -37,10 +61,19 @@ class Answer:
     errors: list[dict[str, Any]]
     executed: bool
 
+    @classmethod
+    def refusing(cls, *errors: Exception) -> Answer:
+        """Return the answer to what is not executed."""
+        found = (
+            error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+            for error in errors
+        )
+        return cls(None, [describe(error) for error in found], executed=False)
+
     @property
-    def codes(self) -> set[str]:
+    def codes(self) -> list[str]:
         """The contract's codes of its errors."""
-        return {error["extensions"]["code"] for error in self.errors}
+        return [error["extensions"]["code"] for error in self.errors]
 
     def body(self) -> dict[str, Any]:
         """Return the response as GraphQL over HTTP has it: `data` only if execution began."""
@@ -52,23 +85,28 @@ class Executor:
     """A schema with the documents that it has read before."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
-        self._schema = schema
-        self._documents: OrderedDict[str, DocumentNode | list[GraphQLError]] = OrderedDict()
+        self.schema = schema
+        self._documents: OrderedDict[str, DocumentNode | DocumentError] = OrderedDict()
+
+    def prepare(self, text: str, operation_name: str | None) -> Operation:
+        """Return the operation that is asked for; raises DocumentError."""
+        document = self._document(text)
+        node = get_operation_ast(document, operation_name)
+        if node is None:
+            raise DocumentError(GraphQLError(_no_operation(document, operation_name)))
+        return Operation(text, document, node)
 
     async def execute(
-        self, text: str, variables: Mapping[str, Any] | None, operation_name: str | None, context: Context
+        self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
     ) -> Answer:
         """Return the answer; every error is in it."""
-        document = self._prepare(text)
-        if isinstance(document, list):
-            return Answer(None, [describe(error) for error in document], executed=False)
         try:
             result = execute(
-                self._schema,
-                document,
+                self.schema,
+                operation.document,
                 context_value=context,
                 variable_values=dict(variables or {}),
-                operation_name=operation_name,
+                operation_name=operation.name,
             )
             if isawaitable(result):
                 result = await result
@@ -78,23 +116,36 @@ class Executor:
         executed = result.data is not None or any(error.path is not None for error in result.errors or ())
         return Answer(result.data, [describe(error) for error in result.errors or ()], executed)
 
-    def _prepare(self, text: str) -> DocumentNode | list[GraphQLError]:
-        """Return the document, or what is wrong with it."""
-        if (kept := self._documents.get(text)) is not None:
+    def _document(self, text: str) -> DocumentNode:
+        """Return the document, read before or now; raises DocumentError."""
+        found = self._documents.get(text)
+        if found is not None:
             self._documents.move_to_end(text)
-            return kept
-        prepared = self._read(text)
-        if len(text) <= _KEPT_LENGTH:
-            self._documents[text] = prepared
-            if len(self._documents) > _KEPT:
-                self._documents.popitem(last=False)
-        return prepared
+        else:
+            found = self._read(text)
+            if len(text) <= _KEPT_LENGTH:
+                self._documents[text] = found
+                if len(self._documents) > _KEPT:
+                    self._documents.popitem(last=False)
+        if isinstance(found, DocumentError):
+            raise DocumentError(*found.errors)
+        return found
 
-    def _read(self, text: str) -> DocumentNode | list[GraphQLError]:
+    def _read(self, text: str) -> DocumentNode | DocumentError:
         try:
             document = parse(text)
-            return validate(self._schema, document, _RULES) or document
+            errors = validate(self.schema, document, _RULES)
         except GraphQLError as error:
-            return [error]
+            return DocumentError(error)
         except RecursionError as error:  # graphql-core 3.3 says so itself, 3.2 does not
-            return [GraphQLError("the document is nested too deeply", original_error=error)]
+            return DocumentError(GraphQLError("the document is nested too deeply", original_error=error))
+        return DocumentError(*errors) if errors else document
+
+
+def _no_operation(document: DocumentNode, name: str | None) -> str:
+    """Return why no operation of the document can be chosen."""
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    names = ", ".join(node.name.value for node in operations if node.name)
+    if name is not None:
+        return f"the document has no operation {name!r}" + (f": it has {names}" if names else "")
+    return f"the document has several operations: say by its operation name which to run, of {names}"
