@@ -37,3 +37,9 @@ def described(text: str) -> Callable[[Resolver], Resolver]:
     """Return strawberry's decorator of a field with a description; its own has no type."""
     decorator: Callable[[Resolver], Resolver] = strawberry.field(description=text)
     return decorator
+
+
+def listing(kind: type) -> Callable[[Resolver], Resolver]:
+    """Return strawberry's decorator of a field that is a list of `kind`; its resolver returns a batch."""
+    decorator: Callable[[Resolver], Resolver] = strawberry.field(graphql_type=list[kind])  # type: ignore[valid-type]
+    return decorator

@@ -20,8 +20,10 @@ from graphql import (
     specified_rules,
     validate,
 )
+from graphql import Executor as GraphQLExecutor
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from graphql_api.batches import BatchExecutor
 from graphql_api.context import Context
 from graphql_api.errors import describe
 
@@ -84,8 +86,10 @@ class Answer:
 class Executor:
     """A schema with the documents that it has read before."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
-        self.schema = schema
+    def __init__(
+        self, schema: GraphQLSchema, executor_class: type[GraphQLExecutor[Any]] = BatchExecutor
+    ) -> None:
+        self.schema, self._executor_class = schema, executor_class
         self._documents: OrderedDict[str, DocumentNode | DocumentError] = OrderedDict()
 
     def prepare(self, text: str, operation_name: str | None) -> Operation:
@@ -107,6 +111,7 @@ class Executor:
                 context_value=context,
                 variable_values=dict(variables or {}),
                 operation_name=operation.name,
+                executor_class=self._executor_class,
             )
             if isawaitable(result):
                 result = await result
@@ -137,7 +142,7 @@ class Executor:
             errors = validate(self.schema, document, _RULES)
         except GraphQLError as error:
             return DocumentError(error)
-        except RecursionError as error:  # graphql-core 3.3 says so itself, 3.2 does not
+        except RecursionError as error:  # where graphql-core does not say so itself
             return DocumentError(GraphQLError("the document is nested too deeply", original_error=error))
         return DocumentError(*errors) if errors else document
 

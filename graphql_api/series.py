@@ -7,13 +7,14 @@ from datetime import datetime
 import strawberry
 from strawberry import Private
 
-from btcql import calendar
 from btcql.averages import Averages
 from btcql.records import AverageKind
 from database.columns import Floats, Ints
+from graphql_api.batches import Batch, Column
+from graphql_api.context import listing
 from graphql_api.grids import Grid
 from graphql_api.inputs import PointStatus
-from graphql_api.scalars import FloatColumn, TimeColumn, nullable
+from graphql_api.scalars import FloatColumn, TimeColumn
 from graphql_api.types import Coverage, ResolvedRange, Warning  # noqa: A004 - the contract's name
 
 # by the numbers of btcql.averages
@@ -58,36 +59,22 @@ class CandleSeries:
     coverage: Coverage
     warnings: list[Warning]
 
-    @strawberry.field
-    def points(self) -> list[Candle]:
+    @listing(Candle)
+    def points(self) -> Batch[Candle]:
         """Return one node per bar."""
         grid = self.grid
-        rows = zip(
-            _datetimes(grid.start),
-            nullable(grid.open),
-            nullable(grid.high),
-            nullable(grid.low),
-            nullable(grid.close),
-            nullable(grid.volume),
-            grid.observed.tolist(),
-            grid.complete.tolist(),
-            grid.filled.tolist(),
-            strict=True,
-        )
-        return [
-            Candle(
-                start=start,
-                open=open_,
-                high=high,
-                low=low,
-                close=close,
-                volume=volume,
-                observed=observed,
-                complete=complete,
-                filled=filled,
-            )
-            for start, open_, high, low, close, volume, observed, complete, filled in rows
-        ]
+        columns = {
+            "start": Column("DateTime", grid.start),
+            "open": Column("Float", grid.open),
+            "high": Column("Float", grid.high),
+            "low": Column("Float", grid.low),
+            "close": Column("Float", grid.close),
+            "volume": Column("Float", grid.volume),
+            "observed": Column("Int", grid.observed),
+            "complete": Column("Boolean", grid.complete),
+            "filled": Column("Boolean", grid.filled),
+        }
+        return Batch(columns, Candle)
 
     @strawberry.field
     def columns(self) -> CandleColumns:
@@ -135,23 +122,17 @@ class MovingAverageSeries:
     averages: Private[Averages]
     warnings: list[Warning]
 
-    @strawberry.field
-    def points(self) -> list[MovingAveragePoint]:
+    @listing(MovingAveragePoint)
+    def points(self) -> Batch[MovingAveragePoint]:
         """Return one node per bar."""
-        rows = zip(
-            _datetimes(self.start),
-            nullable(self.averages.value),
-            nullable(self.close),
-            self.averages.observations.tolist(),
-            [_STATUS[status] for status in self.averages.status.tolist()],
-            strict=True,
-        )
-        return [
-            MovingAveragePoint(
-                start=start, value=value, close=close, observations=observations, status=status
-            )
-            for start, value, close, observations, status in rows
-        ]
+        columns = {
+            "start": Column("DateTime", self.start),
+            "value": Column("Float", self.averages.value),
+            "close": Column("Float", self.close),
+            "observations": Column("Int", self.averages.observations),
+            "status": Column("PointStatus", self.averages.status, _STATUS),
+        }
+        return Batch(columns, MovingAveragePoint)
 
     @strawberry.field
     def columns(self) -> MovingAverageColumns:
@@ -161,7 +142,3 @@ class MovingAverageSeries:
             value=FloatColumn(self.averages.value),
             close=FloatColumn(self.close),
         )
-
-
-def _datetimes(column: Ints) -> list[datetime]:
-    return [calendar.to_datetime(instant) for instant in column.tolist()]
