@@ -68,8 +68,9 @@ DO $$
 DECLARE
     readable CONSTANT text[] := ARRAY[
         'candle', 'candle_1h', 'candle_1d', 'load', 'forecast', 'forecast_model', 'forecast_point',
-        'pipeline_run', 'pipeline_plan'
+        'pipeline_run', 'pipeline_plan', 'api_key'
     ];
+    noting CONSTANT text := 'public.note_api_key_use(integer[], interval[])';
     relation text;
 BEGIN
     -- A server of one's own may have no roles of btcql's.
@@ -88,5 +89,9 @@ BEGIN
             EXECUTE format('GRANT SELECT ON public.%I TO btcql_reader', relation);
         END IF;
     END LOOP;
+    -- That a key was used is all that the reader may write.
+    IF to_regprocedure(noting) IS NOT NULL AND NOT has_function_privilege('btcql_reader', noting, 'EXECUTE') THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO btcql_reader', noting);
+    END IF;
 END
 $$;
