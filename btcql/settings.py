@@ -59,6 +59,9 @@ class Settings:
     )
     host: str = _setting("BTCQL_HOST", "127.0.0.1", "address that the API listens on")
     port_text: str = _setting("BTCQL_PORT", "8000", "port that the API listens on")
+    export_bars_text: str = _setting(
+        "BTCQL_EXPORT_BARS", "10000000", "most bars that one exported file may have"
+    )
     notify_text: str = _setting(
         "BTCQL_NOTIFY",
         "",
@@ -106,6 +109,10 @@ class Settings:
             raise SettingError(
                 f"BTCQL_EXCHANGE_PATIENCE={self.exchange_patience_text!r} is no number of seconds: give 120"
             )
+        if not re.fullmatch(r"[1-9]\d{0,9}", self.export_bars_text, re.ASCII):
+            raise SettingError(
+                f"BTCQL_EXPORT_BARS={self.export_bars_text!r} is not a number of bars: give 10000000"
+            )
         if self.workers_text and not re.fullmatch(r"[1-9]\d?", self.workers_text):
             raise SettingError(f"BTCQL_WORKERS={self.workers_text!r} is not a number of tasks: give 1 to 99")
         if self.timescaledb_license not in {"timescale", "apache"}:
@@ -146,6 +153,11 @@ class Settings:
     def port(self) -> int:
         """The API's port."""
         return int(self.port_text)
+
+    @property
+    def export_bars(self) -> int:
+        """How many bars one exported file may have."""
+        return int(self.export_bars_text)
 
     @property
     def luigid_port(self) -> int:

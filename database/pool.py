@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -25,6 +26,18 @@ FROM unnest(%(names)s::text[], %(values)s::text[]) AS setting (name, value)
 """
 # What a database says that is there but not (yet) fit to answer.
 _NOT_READY = (errors.UndefinedTable, errors.UndefinedObject, errors.InsufficientPrivilege)
+# What asking again would not change.
+_FINAL = (PoolTimeout, PoolClosed, TooManyRequests, errors.QueryCanceled)
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class Reads(Protocol):
+    """What runs a reader: a pool, or one of its snapshots."""
+
+    async def run(
+        self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Return `reader(connection, *args, **kwargs)`."""
 
 
 class Pool:
@@ -68,32 +81,58 @@ class Pool:
         await self._pool.close()
 
     async def run(
-        self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+        self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Return `reader(connection, *args, **kwargs)`.
 
         Raises DatabaseUnavailableError when the database does not answer, is not migrated, or has no
         session to spare in time; QueryError (TIMEOUT) when a statement took too long.
         """
-        try:
+        with _translated(self._statement_seconds):
             try:
                 return await self._attempt(reader, *args, **kwargs)
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                if isinstance(error, (PoolTimeout, PoolClosed, TooManyRequests, errors.QueryCanceled)):
+                if isinstance(error, _FINAL):
                     raise
                 logger.warning("a session was lost (%s); asking again", error)
                 await self._pool.check()
                 return await self._attempt(reader, *args, **kwargs)
-        except errors.QueryCanceled as error:
-            raise QueryError(
-                "TIMEOUT",
-                f"the answer took more than {self._statement_seconds:g} s: "
-                "ask for a shorter range or a coarser interval",
-            ) from error
-        except _NOT_READY as error:
-            raise DatabaseUnavailableError(f"the database is not ready: {error}") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Yield one session whose readers all see the data as of its first read; raises as `run` does.
+
+        It goes back to the pool at the end, whatever happened; a query under way is cancelled with its task.
+        """
+        with _translated(self._statement_seconds):
+            connection = await self._begin()
+        try:
+            yield Snapshot(connection, self._statement_seconds)
+        finally:
+            try:
+                if not connection.closed:
+                    await connection.rollback()
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                logger.warning("a snapshot's session was lost at its end (%s)", error)
+            finally:
+                await self._pool.putconn(connection)
+
+    async def _begin(self) -> Connection:
+        """Return a session in a transaction; a session that turns out to be dead is replaced once."""
+        for attempt in (1, 2):
+            connection = await self._pool.getconn()
+            try:
+                await connection.execute(_BEGIN)
+            except BaseException as error:
+                await self._pool.putconn(connection)
+                lost = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+                if attempt > 1 or not lost:
+                    raise
+                logger.warning("a session was lost (%s); taking another", error)
+                await self._pool.check()
+            else:
+                break
+        return connection
 
     async def _attempt(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
@@ -105,7 +144,7 @@ class Pool:
         settings = {
             "TimeZone": "UTC",
             "default_transaction_read_only": "on",
-            # for a reader that opens a transaction to see one version of the data; none does yet
+            # for a snapshot: its readers see one version of the data
             "default_transaction_isolation": "repeatable read",
             "statement_timeout": str(int(self._statement_seconds * 1000)),
             # a generic plan cannot know which chunks a range leaves out, and opens them all
@@ -114,3 +153,33 @@ class Pool:
         }
         parameters = {"names": list(settings), "values": list(settings.values())}
         await connection.execute(_SESSION, parameters)
+
+
+class Snapshot:
+    """A session in a transaction: what its readers read is of one version of the data."""
+
+    def __init__(self, connection: Connection, statement_seconds: float) -> None:
+        self._connection, self._statement_seconds = connection, statement_seconds
+
+    async def run(
+        self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Return `reader(connection, *args, **kwargs)`; raises as Pool.run does, but never asks again."""
+        with _translated(self._statement_seconds):
+            return await reader(self._connection, *args, **kwargs)
+
+
+@contextmanager
+def _translated(statement_seconds: float) -> Iterator[None]:
+    try:
+        yield
+    except errors.QueryCanceled as error:
+        raise QueryError(
+            "TIMEOUT",
+            f"the answer took more than {statement_seconds:g} s: "
+            "ask for a shorter range or a coarser interval",
+        ) from error
+    except _NOT_READY as error:
+        raise DatabaseUnavailableError(f"the database is not ready: {error}") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailableError(f"the database does not answer: {error}") from error

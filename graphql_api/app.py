@@ -15,13 +15,14 @@ from starlette.routing import Route
 from btcql import calendar
 from btcql.errors import DatabaseUnavailableError, QueryError
 from btcql.settings import Settings
-from database.pool import Pool
+from database.pool import Pool, Reads
 from database.readers.markets import check_answers
 from database.readers.pipeline import fetch_metrics
 from graphql_api.context import Context
 from graphql_api.endpoint import Endpoint
 from graphql_api.errors import RETRY_SECONDS
 from graphql_api.executor import Executor
+from graphql_api.export.endpoint import Export
 from graphql_api.metrics import MEDIA_TYPE, exposition
 from graphql_api.schema import schema
 
@@ -51,8 +52,8 @@ def create_app(settings: Settings, database_url: str, clock: Callable[[], dateti
     """
     pool = Pool(database_url)
 
-    def new_context() -> Context:
-        return Context(pool, calendar.microseconds(clock()), settings.visualiser_url)
+    def new_context(reads: Reads = pool) -> Context:
+        return Context(reads, calendar.microseconds(clock()), settings.visualiser_url)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -88,6 +89,9 @@ def create_app(settings: Settings, database_url: str, clock: Callable[[], dateti
         routes=[
             Route("/", show_start),
             Route("/graphql", endpoint.__call__, methods=["GET", "POST"]),
+            Route(
+                "/export/{table}.{format}", Export(pool, new_context, settings.export_bars), methods=["GET"]
+            ),
             Route("/healthz", tell_alive),
             Route("/readyz", tell_ready),
             Route("/metrics", show_metrics),

@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import strawberry
 
-from database.pool import Connection, Pool
+from database.pool import Connection, Reads
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,7 +19,7 @@ Resolver = TypeVar("Resolver", bound=Callable[..., object])
 class Context:
     """One request: the database, and the instant (epoch microseconds) that it takes for now throughout."""
 
-    pool: Pool
+    pool: Reads
     now: int
     visualiser_url: str | None = None
 

@@ -28,6 +28,7 @@ def test_the_defaults_need_no_environment() -> None:
         ("BTCQL_ADMIN_URL", "localhost"),
         ("BTCQL_TIMESCALEDB_LICENSE", ""),
         ("BTCQL_ENGINE", "DuckDB"),
+        ("BTCQL_EXPORT_BARS", "1e6"),
         ("BTCQL_WORKERS", "0"),
         ("BTCQL_WORKERS", "two"),
         ("BTCQL_PROT", "8000"),

@@ -1,0 +1,1 @@
+"""Whole series as files, by address: /export/{candles,movingAverage,forecast}.{csv,json,arrow,parquet}."""
