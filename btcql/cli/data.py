@@ -143,9 +143,10 @@ def forecast(
 def rebuild() -> None:
     """Make the database anew from the lake alone; the old one serves until the new one is whole."""
     from btcql.cli.pipeline import describe, pipeline
+    from btcql.cli.rebuild import rebuild_database
     from database.server import opened
 
     # The old database is not migrated: it may be one that cannot be any more, for which this is the way out.
     with pipeline(Settings.read(), opened) as running:
-        seen = running.rebuild()
+        seen = rebuild_database(running)
     typer.echo(f"the database is made anew from the lake: {describe(seen)}")

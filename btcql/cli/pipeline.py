@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from btcql.settings import Settings
 from database.connection import connected
 from database.forecasts import read_newest_vintage
 from database.migrate import migrate
-from database.rebuild import carry_over, create_beside, read_loaded, take_name
 from database.runs import Run, Task, recorded
 from database.server import opened
 from database.turn import my_turn
@@ -67,7 +66,7 @@ class Pipeline:
 
         A file that is refused stops no other.
         """
-        with self._turn(), stages() as seen:
+        with self.turn(), stages() as seen:
             seen.expect("LandFile", len(selection.archives))
             for archive in list(selection.archives):
                 try:
@@ -94,7 +93,7 @@ class Pipeline:
 
     def make_sample(self, symbol: str) -> Stages:
         """Land the made-up market up to today, then bring it up to date."""
-        with self._turn(), stages() as seen:
+        with self.turn(), stages() as seen:
             # While this run waited for its turn, real bars may have come.
             if {partition.source for partition in self.lake.walk(symbol)} <= {SYNTHETIC}:
                 task = LandSample(**self._places(), symbol=symbol, through=self._today())
@@ -107,7 +106,7 @@ class Pipeline:
 
         Raises SourceError where the exchange cannot give it; what came before is kept, and served.
         """
-        with self._turn(), stages() as seen:
+        with self.turn(), stages() as seen:
             try:
                 self._fetcher.fill(order, seen)
             except SourceUnavailableError:
@@ -162,7 +161,7 @@ class Pipeline:
         if sources == {SYNTHETIC}:
             return self.make_sample(symbol)
         failed: list[SourceError] = []
-        with self._turn(), stages() as seen:
+        with self.turn(), stages() as seen:
             followed = list(fetched_series(self.lake, symbol))
             if not followed:
                 seen.say(f"{symbol} has files only, and is followed on no exchange: btcql ingest begins to")
@@ -181,26 +180,30 @@ class Pipeline:
 
         Raises ForecastError where none can be made.
         """
-        with self._turn(), stages() as seen:
+        with self.turn(), stages() as seen:
             self._bring_up_to_date(symbol, seen, as_of=as_of, demanded=True)
         with connected(self.database_url) as connection:
             return read_newest_vintage(connection, symbol, as_of)
 
-    def rebuild(self) -> Stages:
-        """Make the database anew from the lake, beside the old one, which serves until it is whole.
+    def load_market(self, symbol: str, seen: Stages) -> None:
+        """Bring the market's bars and aggregates up to date, without a forecast."""
+        self._expect_months(symbol, seen)
+        run(RefreshAggregates(**self._places(), symbol=symbol), self.luigid, seen, self.crew)
 
-        Raises LakeError where the old one has months that the lake has not: they would be lost.
-        """
-        with ExitStack() as turn, stages() as seen:
-            turn.enter_context(self._turn())
-            self._check_all_in_lake()
-            beside = replace(self, database_url=create_beside(self.database_url))
-            for symbol in self.lake.symbols():
-                beside.load_market(symbol, seen)
-            self.crew.dismiss()  # with its sessions
-            carry_over(self.database_url, beside.database_url)
-            take_name(self.database_url, turn.close)
-        return seen
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the pipeline; what killed runs left half-written is nobody's then, and goes."""
+
+        def wait() -> None:
+            console.print("waiting for another btcql to end its run on this database")
+
+        with my_turn(self.database_url, wait):
+            shutil.rmtree(self._work, ignore_errors=True)
+            self.lake.sweep()
+            try:
+                yield
+            finally:
+                self.crew.dismiss()  # before another run has its turn
 
     @property
     def lake(self) -> Lake:
@@ -223,47 +226,17 @@ class Pipeline:
         )
         run(task, self.luigid, seen, self.crew)
 
-    def load_market(self, symbol: str, seen: Stages) -> None:
-        """Bring the market's bars and aggregates up to date, without a forecast."""
-        self._expect_months(symbol, seen)
-        run(RefreshAggregates(**self._places(), symbol=symbol), self.luigid, seen, self.crew)
-
     def _expect_months(self, symbol: str, seen: Stages) -> None:
         waiting = self._waiting_months(symbol)
         if waiting:
             seen.expect("PrepareMonth", waiting)
             seen.expect("LoadMonth", waiting)
 
-    def _check_all_in_lake(self) -> None:
-        for symbol, loaded in read_loaded(self.database_url).items():
-            missing = sorted(loaded - month_inputs(self.lake, symbol).keys())
-            if missing:
-                raise LakeError(
-                    f"the database has bars of {symbol} in {len(missing)} months of which the lake "
-                    f"{self.settings.lake} has none, the first {missing[0]:%Y-%m}, and a rebuild would lose "
-                    "them: set BTCQL_LAKE to the lake that they were loaded from"
-                )
-
     def _waiting_months(self, symbol: str) -> int:
         with connected(self.database_url) as connection:
             loaded = read_markers(connection, symbol)
         wanted = month_inputs(self.lake, symbol)
         return sum(loaded.get(month) != sha256 for month, sha256 in wanted.items())
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Hold the pipeline; what killed runs left half-written is nobody's then, and goes."""
-
-        def wait() -> None:
-            console.print("waiting for another btcql to end its run on this database")
-
-        with my_turn(self.database_url, wait):
-            shutil.rmtree(self._work, ignore_errors=True)
-            self.lake.sweep()
-            try:
-                yield
-            finally:
-                self.crew.dismiss()  # before another run has its turn
 
     @property
     def _work(self) -> Path:
