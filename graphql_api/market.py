@@ -17,6 +17,7 @@ from graphql_api.forecasts import Forecast, read_forecast
 from graphql_api.inputs import Fill, RangeInput
 from graphql_api.movement import read_movement
 from graphql_api.resolvers import read_candles, read_moving_average, read_price
+from graphql_api.scores import ForecastScore, read_score
 from graphql_api.series import CandleSeries, MovingAverageSeries
 from graphql_api.types import Freshness, Movement, Price
 
@@ -116,6 +117,21 @@ class Market:
     ) -> Forecast:
         """Return a forecast."""
         return await read_forecast(info.context, self.facts, as_of or None, horizon)
+
+    @described(
+        "How past forecasts did, by horizon, against the baseline; retrospective ones (computed after "
+        "the fact) count only when asked."
+    )
+    async def forecast_score(
+        self,
+        info: Info,
+        range: RangeInput | None = strawberry.UNSET,  # noqa: A002 - the contract's name
+        include_retrospective: bool = False,
+    ) -> ForecastScore:
+        """Return the record of past forecasts."""
+        return await read_score(
+            info.context, self.facts, range or None, include_retrospective=include_retrospective
+        )
 
 
 async def read_market(context: Context, symbol: str) -> Market:

@@ -29,6 +29,7 @@ FIELDS = {
         " | movingAverage(range: RangeInput!, window: Int!, kind: AverageKind! = SIMPLE,"
         " interval: Interval! = DAY): MovingAverageSeries!"
         " | forecast(asOf: Date, horizon: Int! = 15): Forecast!"
+        " | forecastScore(range: RangeInput, includeRetrospective: Boolean! = false): ForecastScore!"
     ),
     "Freshness": (
         "firstBar: DateTime! | dataThrough: DateTime! | ageSeconds: Int! | stale: Boolean!"
@@ -81,6 +82,11 @@ FIELDS = {
     ),
     "BacktestScore": (
         "origins: Int! | pinballRatio: Float! | relativeMae: Float! | coverage80: Float! | coverage95: Float!"
+    ),
+    "ForecastScore": "issued: Int! | matured: Int! | horizons: [HorizonScore!]!",
+    "HorizonScore": (
+        "horizon: Int! | matured: Int! | pinballRatio: Float | relativeMae: Float | coverage80: Float"
+        " | coverage95: Float"
     ),
     "ServerInfo": (
         "version: String! | database: String! | timescaledb: String | edition: String!"
