@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from btcql.scores import FOUR_YEARS
 from ml.frame import DailyBars, Flags, Floats
-from ml.returns import FOUR_YEARS, HORIZONS
+from ml.returns import HORIZONS
 from ml.week import weekend_share
 
 WINDOWS = (1, 5, 22, 66, 365)

@@ -9,12 +9,13 @@ import numpy as np
 import xgboost
 
 from btcql.errors import ForecastError
+from btcql.scores import FOUR_YEARS
 from btcql.vintages import ForecastPoint, ModelCard, Vintage
 from ml import features, learned, model, scale
 from ml.frame import DailyBars, Floats
 from ml.history import History
 from ml.learned import Learned
-from ml.returns import FOUR_YEARS, HORIZONS, PROBABILITIES, historical_quantiles, later_returns
+from ml.returns import HORIZONS, PROBABILITIES, historical_quantiles, later_returns
 
 FEWEST_DAYS = 400
 FEWEST_MOVED = 200  # days that followed a movement, for the regressions of the volatility
