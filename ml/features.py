@@ -50,7 +50,9 @@ class Moves:
 
     def over(self, days: int) -> Floats:
         """Return the move of the last `days` days in units of what is usual over as many."""
-        return (self.log_close - _windows(self.log_close, days + 1)[:, 0]) / (self.unit * np.sqrt(days))
+        before = _windows(self.log_close, days + 1)[:, 0]
+        moved: Floats = (self.log_close - before) / (self.unit * np.sqrt(days))
+        return moved
 
 
 def _windows(values: Floats, window: int) -> Floats:

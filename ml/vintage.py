@@ -89,7 +89,8 @@ def log_returns(used: DailyBars, *, threads: int = 1) -> Floats:
     """
     past = History.of(used)
     median, offsets = Learned.from_past(past, threads).offsets(past, np.array([len(past) - 1]), threads)
-    return median[0][:, None] + _widening(offsets[0])
+    quantiles: Floats = median[0][:, None] + _widening(offsets[0])
+    return quantiles
 
 
 def _widening(offsets: Floats) -> Floats:

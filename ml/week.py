@@ -12,11 +12,13 @@ _WEEKEND = 5  # Saturday, counted from Monday
 
 def weekdays(bars: DailyBars) -> Floats:
     """Return each day's day of the week, of shape (n,), 0 for Monday."""
-    return (bars.day.astype("datetime64[D]").astype(np.int64) + 3) % 7.0  # 1970-01-01 was a Thursday
+    number = bars.day.astype("datetime64[D]").astype(np.int64)
+    return ((number + 3) % 7).astype(np.float64)  # 1970-01-01 was a Thursday
 
 
 def weekend_share(bars: DailyBars) -> Floats:
     """Return the share of Saturdays and Sundays in the next h days, of shape (n, horizons)."""
     steps = np.array(HORIZONS)
     weekend = (weekdays(bars)[:, None] + steps) % 7 >= _WEEKEND
-    return np.cumsum(weekend, axis=1) / steps
+    share: Floats = np.cumsum(weekend, axis=1) / steps
+    return share
