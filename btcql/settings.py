@@ -62,6 +62,14 @@ class Settings:
     export_bars_text: str = _setting(
         "BTCQL_EXPORT_BARS", "10000000", "most bars that one exported file may have"
     )
+    max_cost_text: str = _setting(
+        "BTCQL_MAX_COST", "250000", "most that one query may cost: of its fields, times the bars of each"
+    )
+    persisted_only: str = _setting(
+        "BTCQL_PERSISTED_ONLY",
+        "",
+        "file of the only documents that may run: a .json of them by sha256, or GraphQL; empty: all may",
+    )
     notify_text: str = _setting(
         "BTCQL_NOTIFY",
         "",
@@ -103,6 +111,8 @@ class Settings:
         for text, variable in ((self.port_text, "BTCQL_PORT"), (self.luigid_port_text, "BTCQL_LUIGID_PORT")):
             if not text.isdecimal() or not 1 <= int(text) <= 65535:  # noqa: PLR2004 - the range of TCP ports
                 raise SettingError(f"{variable}={text!r} is not a port: give a number from 1 to 65535")
+        if not re.fullmatch(r"[1-9]\d{0,11}", self.max_cost_text, re.ASCII):
+            raise SettingError(f"BTCQL_MAX_COST={self.max_cost_text!r} is no cost: give 250000")
         if self.engine not in {"duckdb", "spark"}:
             raise SettingError(f"BTCQL_ENGINE={self.engine!r} is not an engine: give duckdb or spark")
         if not self.exchange_patience_text.isdecimal():
@@ -158,6 +168,11 @@ class Settings:
     def export_bars(self) -> int:
         """How many bars one exported file may have."""
         return int(self.export_bars_text)
+
+    @property
+    def max_cost(self) -> int:
+        """The most that one query may cost."""
+        return int(self.max_cost_text)
 
     @property
     def luigid_port(self) -> int:

@@ -21,9 +21,11 @@ from database.readers.pipeline import fetch_metrics
 from graphql_api.context import Context
 from graphql_api.endpoint import Endpoint
 from graphql_api.errors import RETRY_SECONDS
+from graphql_api.estimates import Estimator
 from graphql_api.executor import Executor
 from graphql_api.export.endpoint import Export
 from graphql_api.metrics import MEDIA_TYPE, exposition
+from graphql_api.persisted import AutomaticDocuments, read_documents
 from graphql_api.schema import schema
 
 # The pages are whole in themselves: they may ask this server, and nobody else.
@@ -48,7 +50,8 @@ def create_app(settings: Settings, database_url: str, clock: Callable[[], dateti
     """Return the API over the database at `database_url`; nothing is opened before its lifespan begins.
 
     `clock` tells the time (aware): it decides what is complete, stale and how old. The application runs
-    whether or not the database does, and answers 503 in its absence.
+    whether or not the database does, and answers 503 in its absence. Raises SettingError for a list of
+    documents (BTCQL_PERSISTED_ONLY) that cannot be used.
     """
     pool = Pool(database_url)
 
@@ -84,7 +87,11 @@ def create_app(settings: Settings, database_url: str, clock: Callable[[], dateti
             return Response(status_code=503, headers={"retry-after": str(RETRY_SECONDS)})
         return Response(exposition(markets, clock()), media_type=MEDIA_TYPE)
 
-    endpoint = Endpoint(Executor(schema._schema), new_context, _page("playground.html"))  # noqa: SLF001 - its only door
+    executor = Executor(schema._schema)  # noqa: SLF001 - its only door
+    listed = settings.persisted_only
+    documents = read_documents(listed, executor) if listed else AutomaticDocuments()
+    estimator = Estimator(executor.schema, settings.max_cost)
+    endpoint = Endpoint(executor, new_context, documents, estimator, _page("playground.html"))
     app = Starlette(
         routes=[
             Route("/", show_start),

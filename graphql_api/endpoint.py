@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import orjson
+from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from btcql.errors import QueryError
 from graphql_api.context import Context
+from graphql_api.deadline import attend
 from graphql_api.errors import RETRY_SECONDS, request_error
-from graphql_api.executor import Answer, DocumentError, Executor, Operation
+from graphql_api.estimates import Estimator
+from graphql_api.executor import Answer, DocumentError, Executor
+from graphql_api.persisted import Documents
 from graphql_api.request import (
     GRAPHQL_JSON,
     JSON,
@@ -29,8 +34,16 @@ _STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "RATE_LIMITED": 429, "DATAB
 class Endpoint:
     """The route /graphql; `new_context` makes what a request's resolvers are given."""
 
-    def __init__(self, executor: Executor, new_context: Callable[[], Context], playground: Response) -> None:
-        self._executor, self._new_context, self._playground = executor, new_context, playground
+    def __init__(
+        self,
+        executor: Executor,
+        new_context: Callable[[], Context],
+        documents: Documents,
+        estimator: Estimator,
+        playground: Response,
+    ) -> None:
+        self._executor, self._new_context = executor, new_context
+        self._documents, self._estimator, self._playground = documents, estimator, playground
 
     async def __call__(self, request: Request) -> Response:
         """Answer one HTTP request."""
@@ -43,28 +56,33 @@ class Endpoint:
             asked = await read_request(request)
             # 2 who asks
             context = self._new_context()
+            answer = await self._answer(request, asked, context)
         except RefusedError as refused:
             body = {"errors": [request_error(str(refused))]}
             return Response(orjson.dumps(body), refused.status, refused.headers, media_type)
         except ClientDisconnect:
-            return Response(status_code=400)
-        try:
-            # 3 the document
-            operation = self._executor.prepare(asked.query, asked.operation_name)
-            # 4 its limits and its cost, before the database is asked
-            # 5 what the client may ask, and the cost charged to it
-            answer = await self._answer(operation, asked, context)
+            return Response(status_code=400)  # nobody is there to see it
         except DocumentError as error:
             answer = Answer.refusing(*error.errors)
         except QueryError as error:
-            answer = Answer.refusing(error)
+            answer = Answer.refusing(error, executed=error.code == "TIMEOUT")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is masked like a field's
+            answer = Answer.failing(error)
         # 8 on its way
         return _respond(answer, media_type)
 
-    async def _answer(self, operation: Operation, asked: GraphQLRequest, context: Context) -> Answer:
+    async def _answer(self, request: Request, asked: GraphQLRequest, context: Context) -> Answer:
+        # 3 the document
+        operation = self._executor.prepare(self._documents.text_of(asked), asked.operation_name)
+        self._documents.check(operation)
+        if operation.node.operation is OperationType.SUBSCRIPTION:
+            raise QueryError("BAD_USER_INPUT", "a subscription comes by WebSocket (graphql-transport-ws)")
+        # 4 its cost, before the database is asked; the document's own limits are checked where it is read
+        context = replace(context, cost=self._estimator.estimate(operation, asked.variables, context.now))
+        # 5 what the client may ask, and the cost charged to it
         # 6 an answer kept from before
         # 7 a new one
-        return await self._executor.execute(operation, asked.variables, context)
+        return await attend(request, self._executor.execute(operation, asked.variables, context))
 
 
 def _respond(answer: Answer, media_type: str) -> Response:

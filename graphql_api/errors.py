@@ -38,6 +38,12 @@ def request_error(message: str) -> dict[str, Any]:
     return {"message": message, "extensions": {"code": "BAD_USER_INPUT"}}
 
 
+def mask(error: Exception) -> dict[str, Any]:
+    """Return an error that no one foresaw, of which only its id is told; logs it under that."""
+    message, extensions = _mask(error, "no field")
+    return {"message": message, "extensions": extensions}
+
+
 def _explain(error: GraphQLError) -> tuple[str, dict[str, Any]]:
     cause = _cause(error)
     if isinstance(cause, QueryError):
@@ -51,8 +57,12 @@ def _explain(error: GraphQLError) -> tuple[str, dict[str, Any]]:
     # What is wrong with the question itself is found before any field is resolved, and so has no path.
     if error.path is None and (cause is None or isinstance(cause, ValueError)):
         return error.message, {"code": "BAD_USER_INPUT"}
+    return _mask(cause or error, error.path)
+
+
+def _mask(error: BaseException, path: object) -> tuple[str, dict[str, Any]]:
     error_id = uuid4().hex
-    logger.error("error %s at %s", error_id, error.path, exc_info=cause or error)
+    logger.error("error %s at %s", error_id, path, exc_info=error)
     return f"an internal error: its id is {error_id}", {"code": "INTERNAL", "errorId": error_id}
 
 

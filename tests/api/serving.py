@@ -51,9 +51,11 @@ class Api:
 
 
 @contextmanager
-def serving(url: str, clock: Callable[[], datetime] = lambda: NOW) -> Iterator[Api]:
+def serving(
+    url: str, clock: Callable[[], datetime] = lambda: NOW, settings: Settings | None = None
+) -> Iterator[Api]:
     """Serve the database at `url` to the reader, by uvicorn on a port of its own."""
-    app = create_app(Settings(), with_role(url, READER), clock)
+    app = create_app(settings or Settings(), with_role(url, READER), clock)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
