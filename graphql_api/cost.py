@@ -45,6 +45,7 @@ MARKETS = 10  # that `markets` is taken to find; more of them are weighed again 
 _BITCOIN = calendar.midnight(date(2009, 1, 3))
 _INTROSPECTION = 1_000  # the whole schema; its depth is bounded by graphql-core's own rule
 _PERIODS = {Period.DAY: 1, Period.WEEK: 7, Period.MONTH: 31, Period.QUARTER: 92, Period.YEAR: 366}
+_MOST_ITEMS = 1_000  # that any field gives: it refuses to be asked for more
 _ITEMS = {("Coverage", "missing"): 100, ("ForecastPoint", "quantiles"): 13, ("ForecastScore", "horizons"): 15}
 _SERIES = {"CandleSeries", "MovingAverageSeries"}
 
@@ -172,7 +173,7 @@ class _Scale:
         if (parent.name, name) == ("Market", "movement"):
             return 1 + self._within(definition, node, points) + _bars_of_movement(arguments, self._now)
         items = {"forecast": "horizon", "recentLoads": "first"}.get(name)
-        size = max(1, arguments[items]) if items else 1
+        size = min(max(1, arguments[items]), _MOST_ITEMS) if items else 1
         return 1 + size * self._within(definition, node, points)
 
     def _weigh_series(self, definition: GraphQLField, node: FieldNode, arguments: Arguments) -> int:
