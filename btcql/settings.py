@@ -8,26 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from btcql.access import (
-    ANY_ORIGIN,
-    SCOPES,
-    Access,
-    parse_networks,
-    parse_origins,
-    parse_rate,
-    parse_scopes,
-)
 from btcql.errors import SettingError
 
 # One loads while the other prepares; more of them wait for the one disk and the one database.
 _MOST_WORKERS = 2
-_CHOICES = {
-    "introspection_text": ("on", "off"),
-    "playground_text": ("on", "off"),
-    "log_format": ("auto", "json", "human"),
-    "log_level": ("debug", "info", "warning", "error"),
-    "traces": ("off", "otlp"),
-}
 
 
 def _setting(variable: str, default: str, meaning: str) -> str:
@@ -78,36 +62,13 @@ class Settings:
     export_bars_text: str = _setting(
         "BTCQL_EXPORT_BARS", "10000000", "most bars that one exported file may have"
     )
-    anonymous_scopes_text: str = _setting(
-        "BTCQL_ANONYMOUS_SCOPES",
-        ",".join(SCOPES),
-        "what may be asked without an API key; empty: nothing, everybody needs one",
+    max_cost_text: str = _setting(
+        "BTCQL_MAX_COST", "250000", "most that one query may cost: of its fields, times the bars of each"
     )
-    anonymous_rate_text: str = _setting(
-        "BTCQL_ANONYMOUS_RATE",
-        "1000000",
-        "cost that an address may ask for in a minute without an API key, or unlimited",
-    )
-    trusted_proxies_text: str = _setting(
-        "BTCQL_TRUSTED_PROXIES", "", "addresses and networks whose X-Forwarded-For is believed, by commas"
-    )
-    origins_text: str = _setting(
-        "BTCQL_CORS_ORIGINS", ANY_ORIGIN, "web origins whose pages may ask, by commas; *: any"
-    )
-    introspection_text: str = _setting(
-        "BTCQL_INTROSPECTION", "on", "whether the schema can be asked for: on or off"
-    )
-    playground_text: str = _setting(
-        "BTCQL_PLAYGROUND", "on", "whether /graphql shows browsers its playground: on or off"
-    )
-    log_format: str = _setting(
-        "BTCQL_LOG_FORMAT", "auto", "the API's log: json, human, or auto (human on a terminal)"
-    )
-    log_level: str = _setting(
-        "BTCQL_LOG_LEVEL", "info", "the API's log from: debug, info (a line per request), warning, error"
-    )
-    traces: str = _setting(
-        "BTCQL_TRACES", "off", "where spans go (btcql[otel]): otlp, to OTEL_EXPORTER_OTLP_ENDPOINT; or off"
+    persisted_only: str = _setting(
+        "BTCQL_PERSISTED_ONLY",
+        "",
+        "file of the only documents that may run: a .json of them by sha256, or GraphQL; empty: all may",
     )
     notify_text: str = _setting(
         "BTCQL_NOTIFY",
@@ -150,6 +111,8 @@ class Settings:
         for text, variable in ((self.port_text, "BTCQL_PORT"), (self.luigid_port_text, "BTCQL_LUIGID_PORT")):
             if not text.isdecimal() or not 1 <= int(text) <= 65535:  # noqa: PLR2004 - the range of TCP ports
                 raise SettingError(f"{variable}={text!r} is not a port: give a number from 1 to 65535")
+        if not re.fullmatch(r"[1-9]\d{0,11}", self.max_cost_text, re.ASCII):
+            raise SettingError(f"BTCQL_MAX_COST={self.max_cost_text!r} is no cost: give 250000")
         if self.engine not in {"duckdb", "spark"}:
             raise SettingError(f"BTCQL_ENGINE={self.engine!r} is not an engine: give duckdb or spark")
         if not self.exchange_patience_text.isdecimal():
@@ -167,15 +130,7 @@ class Settings:
                 f"BTCQL_TIMESCALEDB_LICENSE={self.timescaledb_license!r} is not an edition: "
                 "give timescale or apache"
             )
-        for name, allowed in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                variable = next(f.metadata["variable"] for f in fields(self) if f.name == name)
-                raise SettingError(
-                    f"{variable}={value!r} is not one of its values: give {' or '.join(allowed)}"
-                )
         self._check_addresses()
-        _ = self.access  # what is wrong with it is said at once
 
     def _check_addresses(self) -> None:
         addresses = {
@@ -215,24 +170,9 @@ class Settings:
         return int(self.export_bars_text)
 
     @property
-    def access(self) -> Access:
-        """Who may ask the API, and what."""
-        return Access(
-            parse_scopes(self.anonymous_scopes_text, "BTCQL_ANONYMOUS_SCOPES"),
-            parse_rate(self.anonymous_rate_text, "BTCQL_ANONYMOUS_RATE"),
-            parse_networks(self.trusted_proxies_text, "BTCQL_TRUSTED_PROXIES"),
-            parse_origins(self.origins_text, "BTCQL_CORS_ORIGINS"),
-        )
-
-    @property
-    def introspection(self) -> bool:
-        """Whether the schema can be asked for."""
-        return self.introspection_text == "on"
-
-    @property
-    def playground(self) -> bool:
-        """Whether browsers are shown the playground."""
-        return self.playground_text == "on"
+    def max_cost(self) -> int:
+        """The most that one query may cost."""
+        return int(self.max_cost_text)
 
     @property
     def luigid_port(self) -> int:

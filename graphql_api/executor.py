@@ -10,23 +10,22 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
-    ExecutionResult,
     GraphQLError,
     GraphQLSchema,
-    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     execute,
     get_operation_ast,
-    parse,
     specified_rules,
     validate,
 )
 from graphql import Executor as GraphQLExecutor
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from btcql.errors import QueryError
 from graphql_api.batches import BatchExecutor
 from graphql_api.context import Context
-from graphql_api.errors import describe
+from graphql_api.errors import describe, mask
+from graphql_api.limits import read_document
 
 # strawberry checks `@oneOf` by a rule of its own; its other one shows its own innards in its messages
 _RULES = (*specified_rules, OneOfInputValidationRule)
@@ -65,13 +64,18 @@ class Answer:
     executed: bool
 
     @classmethod
-    def refusing(cls, *errors: Exception) -> Answer:
-        """Return the answer to what is not executed."""
+    def refusing(cls, *errors: Exception, executed: bool = False) -> Answer:
+        """Return the answer to what is not executed, or not to its end."""
         found = (
             error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
             for error in errors
         )
-        return cls(None, [describe(error) for error in found], executed=False)
+        return cls(None, [describe(error) for error in found], executed)
+
+    @classmethod
+    def failing(cls, error: Exception) -> Answer:
+        """Return the answer when the server itself is at fault."""
+        return cls(None, [mask(error)], executed=False)
 
     @property
     def codes(self) -> list[str]:
@@ -88,23 +92,21 @@ class Executor:
     """A schema with the documents that it has read before."""
 
     def __init__(
-        self,
-        schema: GraphQLSchema,
-        executor_class: type[GraphQLExecutor[Any]] = BatchExecutor,
-        *,
-        introspection: bool = True,
+        self, schema: GraphQLSchema, executor_class: type[GraphQLExecutor[Any]] = BatchExecutor
     ) -> None:
         self.schema, self._executor_class = schema, executor_class
-        self._introspection = introspection
-        self._rules = _RULES if introspection else (*_RULES, NoSchemaIntrospectionCustomRule)
         self._documents: OrderedDict[str, DocumentNode | DocumentError] = OrderedDict()
 
     def prepare(self, text: str, operation_name: str | None) -> Operation:
         """Return the operation that is asked for; raises DocumentError."""
-        document = self._document(text)
+        document = self.document(text)
         node = get_operation_ast(document, operation_name)
         if node is None:
             raise DocumentError(GraphQLError(_no_operation(document, operation_name)))
+        if self.schema.get_root_type(node.operation) is None:
+            raise DocumentError(
+                GraphQLError(f"there is no {node.operation.value} here: ask by a query", node)
+            )
         return Operation(text, document, node)
 
     async def execute(
@@ -119,17 +121,16 @@ class Executor:
                 variable_values=dict(variables or {}),
                 operation_name=operation.name,
                 executor_class=self._executor_class,
-                hide_suggestions=not self._introspection,
             )
             if isawaitable(result):
                 result = await result
         except Exception as error:  # noqa: BLE001 - whatever it is, the edge has to answer it
-            result = ExecutionResult(None, [GraphQLError(str(error), original_error=error)])
+            return Answer.failing(error)
         # an error of a field has a path; without one it was found before the first field
         executed = result.data is not None or any(error.path is not None for error in result.errors or ())
         return Answer(result.data, [describe(error) for error in result.errors or ()], executed)
 
-    def _document(self, text: str) -> DocumentNode:
+    def document(self, text: str) -> DocumentNode:
         """Return the document, read before or now; raises DocumentError."""
         found = self._documents.get(text)
         if found is not None:
@@ -146,12 +147,14 @@ class Executor:
 
     def _read(self, text: str) -> DocumentNode | DocumentError:
         try:
-            document = parse(text)
-            errors = validate(self.schema, document, self._rules, hide_suggestions=not self._introspection)
+            document = read_document(text)
+            errors = validate(self.schema, document, _RULES)
         except GraphQLError as error:
             return DocumentError(error)
         except RecursionError as error:  # where graphql-core does not say so itself
             return DocumentError(GraphQLError("the document is nested too deeply", original_error=error))
+        except QueryError as error:
+            return DocumentError(GraphQLError(str(error), original_error=error))
         return DocumentError(*errors) if errors else document
 
 

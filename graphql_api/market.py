@@ -72,7 +72,7 @@ class Market:
         """Return the movement."""
         return await read_movement(info.context, self.facts, range)
 
-    @strawberry.field
+    @described("maxPoints: at most so many of the bars, those that the shape is made of (1 to 10000).")
     async def candles(
         self,
         info: Info,
@@ -149,5 +149,8 @@ async def read_market(context: Context, symbol: str) -> Market:
 
 
 async def read_markets(context: Context) -> list[Market]:
-    """Return every market with data, by symbol."""
-    return [Market(facts=facts) for facts in await context.read(reader.fetch_markets)]
+    """Return every market with data, by symbol; raises QueryError (QUERY_TOO_COMPLEX) for too many."""
+    found = await context.read(reader.fetch_markets)
+    if context.cost:
+        context.cost.check(len(found))
+    return [Market(facts=facts) for facts in found]

@@ -12,12 +12,11 @@ from database.readers.markets import MarketFacts
 from graphql_api import summary as summaries
 from graphql_api.context import Context
 from graphql_api.inputs import RangeInput
-from graphql_api.ranges import Span, bounds, clamp, complete_stop
+from graphql_api.ranges import MAX_BARS, Span, bounds, clamp, complete_stop
 from graphql_api.resolvers import clamped_warnings, explain_missing, read_bars
 from graphql_api.types import Coverage, Extreme, Movement, ResolvedRange
 
 _FINER = (Interval.DAY, Interval.HOUR, Interval.MINUTE)
-_MAX_BARS = 100_000  # of hours eleven years, of minutes ten weeks: some 50 ms and 10 MB
 
 
 async def read_movement(context: Context, facts: MarketFacts, asked: RangeInput) -> Movement:
@@ -27,13 +26,13 @@ async def read_movement(context: Context, facts: MarketFacts, asked: RangeInput)
     RANGE_TOO_LARGE when they need more bars than one answer may read.
     """
     span = resolve_movement(asked, facts, context.now)
-    if len(span) > _MAX_BARS:
+    if len(span) > MAX_BARS:
         raise QueryError(
             "RANGE_TOO_LARGE",
             f"bounds inside of a day make this a matter of {len(span)} bars of {span.interval}, more than "
-            f"{_MAX_BARS}: give bounds at midnight UTC, or a shorter range",
-            maxPoints=_MAX_BARS,
-            suggestedInterval=calendar.coarser(span.start, span.end, span.interval, _MAX_BARS),
+            f"{MAX_BARS}: give bounds at midnight UTC, or a shorter range",
+            maxPoints=MAX_BARS,
+            suggestedInterval=calendar.coarser(span.start, span.end, span.interval, MAX_BARS),
         )
     bars = await read_bars(context, facts, span)
     missing = np.ones(len(span), dtype=np.bool_)

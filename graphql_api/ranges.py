@@ -11,7 +11,9 @@ from database.readers.markets import MarketFacts
 from graphql_api.inputs import RangeInput
 from graphql_api.scalars import format_datetime
 
-MAX_POINTS = 10_000
+MAX_POINTS = 10_000  # that one series carries
+MAX_BARS = 100_000  # that are read to be made less of: of hours eleven years, of minutes ten weeks
+_BASE_BARS = {Interval.FIVE_MINUTES: 5, Interval.FIFTEEN_MINUTES: 15, Interval.FOUR_HOURS: 4}  # in each
 # A day's bar counts as complete when the exchange has had this long to finish it.
 _DAYS_OR_MORE = (Interval.DAY, Interval.WEEK, Interval.MONTH)
 
@@ -108,21 +110,28 @@ def bounds(asked: RangeInput, complete_end: int, facts: MarketFacts) -> tuple[in
 
 
 def check_size(span: Span, max_points: int | None = None) -> None:
-    """Refuse a span of more bars than one answer carries; the database has not been asked for them yet.
+    """Refuse a span of more bars than one answer may read; the database has not been asked for them yet.
 
-    Raises QueryError (RANGE_TOO_LARGE) with `maxPoints` and `suggestedInterval` (null: no interval is
-    coarse enough), or BAD_USER_INPUT for a `max_points` below 1.
+    With `max_points` the bars are to be downsampled to so many, and more may be read. Raises QueryError:
+    RANGE_TOO_LARGE with `maxPoints` and `suggestedInterval` (null: no interval is coarse enough),
+    BAD_USER_INPUT for a `max_points` that is not in 1..MAX_POINTS.
     """
-    if max_points is not None and max_points < 1:
-        raise QueryError("BAD_USER_INPUT", f"maxPoints {max_points} leaves no point: give 1 to {MAX_POINTS}")
-    limit = MAX_POINTS if max_points is None else min(max_points, MAX_POINTS)
-    if len(span) <= limit:
+    if max_points is not None and not 1 <= max_points <= MAX_POINTS:
+        raise QueryError(
+            "BAD_USER_INPUT", f"maxPoints {max_points} is no number of points: give 1 to {MAX_POINTS}"
+        )
+    readable = max(MAX_POINTS, MAX_BARS // _BASE_BARS.get(span.interval, 1))
+    if len(span) <= (MAX_POINTS if max_points is None else readable):
         return
-    suggested = calendar.coarser(span.start, span.end, span.interval, limit)
-    way_out = f"the interval {suggested}, or a shorter range" if suggested else "a shorter range"
+    suggested = calendar.coarser(span.start, span.end, span.interval, MAX_POINTS)
+    ways_out = [f"the interval {suggested}"] if suggested else []
+    if max_points is None and len(span) <= readable:
+        ways_out.append("maxPoints, which downsamples them")
+    limit = f"{MAX_POINTS}" if max_points is None else f"the {readable} that are read to be downsampled"
     raise QueryError(
         "RANGE_TOO_LARGE",
-        f"{len(span)} bars of {span.interval} are more than {limit}: ask for {way_out}",
-        maxPoints=limit,
+        f"{len(span)} bars of {span.interval} are more than {limit}: "
+        f"ask for {', or '.join([*ways_out, 'a shorter range'])}",
+        maxPoints=MAX_POINTS,
         suggestedInterval=suggested,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,14 @@ GRAPHQL_JSON = "application/graphql-response+json"
 JSON = "application/json"
 HTML = "text/html"
 MAX_BODY = 1_000_000  # bytes
+BODY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class GraphQLRequest:
-    """What is asked, whichever way it came."""
+    """What is asked, whichever way it came: without `query` by its hash in `extensions.persistedQuery`."""
 
-    query: str
+    query: str | None
     operation_name: str | None
     variables: dict[str, Any] | None
     extensions: dict[str, Any] | None
@@ -66,13 +68,18 @@ def choose_media_type(request: Request) -> str:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the body; RefusedError once it grows beyond MAX_BODY."""
+    """Return the body; RefusedError once it grows beyond MAX_BODY or takes longer than BODY_SECONDS."""
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise RefusedError(413, f"the body is more than {MAX_BODY} bytes")
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > MAX_BODY:
+                    raise RefusedError(413, f"the body is more than {MAX_BODY} bytes", connection="close")
+                chunks.append(chunk)
+    except TimeoutError:
+        message = f"the body did not come whole in {BODY_SECONDS:g} s"
+        raise RefusedError(408, message, connection="close") from None
     return b"".join(chunks)
 
 
@@ -89,13 +96,14 @@ def _asked(parameters: Any) -> GraphQLRequest:
         raise RefusedError(400, "the body must be one JSON object with a `query`")
     query, name = parameters.get("query"), parameters.get("operationName")
     variables, extensions = parameters.get("variables"), parameters.get("extensions")
-    if not isinstance(query, str) or not query.strip():
-        raise RefusedError(400, "`query` must be a GraphQL document")
     if not isinstance(name, str | None):
         raise RefusedError(400, "`operationName` must be a string")
     for key, value in (("variables", variables), ("extensions", extensions)):
         if not isinstance(value, dict | None):
             raise RefusedError(400, f"`{key}` must be a JSON object")
+    by_hash = query is None and extensions is not None and extensions.get("persistedQuery") is not None
+    if not by_hash and (not isinstance(query, str) or not query.strip()):
+        raise RefusedError(400, "`query` must be a GraphQL document")
     return GraphQLRequest(query, name or None, variables, extensions)
 
 

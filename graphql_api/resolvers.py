@@ -14,6 +14,7 @@ from database.readers import bars as reader
 from database.readers.markets import MarketFacts
 from graphql_api import grids
 from graphql_api.context import Context
+from graphql_api.downsampling import downsample
 from graphql_api.inputs import Fill, RangeInput
 from graphql_api.ranges import Span, check_size, complete_stop, resolve
 from graphql_api.scalars import format_datetime
@@ -66,6 +67,9 @@ async def read_candles(
         if missing[0]:
             before = await context.read(reader.fetch_close_before, facts.symbol, facts.first, span.start)
         grid = grids.fill_previous(grid, before)
+    if max_points is not None:
+        grid, thinned = downsample(grid, max_points)
+        warnings += thinned
     return CandleSeries(resolved=ResolvedRange.of(span), grid=grid, coverage=coverage, warnings=warnings)
 
 

@@ -16,7 +16,7 @@ from ml.frame import Floats
 from ml.returns import PROBABILITIES
 
 NAME = "xgboost-quantile"
-VERSION = "1"
+VERSION = "2"
 ROUNDS = 20
 PARAMETERS: dict[str, Any] = {
     "objective": "reg:quantileerror",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from btcql.errors import ForecastError
+from btcql.scores import FEWEST_RETURNS, FOUR_YEARS
 from ml.frame import Flags, Floats
 
 HORIZONS = tuple(range(1, 16))
 PROBABILITIES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 MEDIAN = PROBABILITIES.index(0.5)
-FOUR_YEARS = 1461  # days: long enough to hold one of bitcoin's cycles
-FEWEST_RETURNS = 200
 
 
 def later_returns(close: Floats, traded: Flags) -> Floats:

@@ -4,7 +4,8 @@ Three estimates, each from the bars up to its own day:
 - a day's variance from its range (Garman and Klass 1980), with the jump from the last close;
 - the slow volatility, the root mean square of four years of daily returns;
 - the expected mean variance of the next h days, regressed on the means of the last day, week, month, quarter
-  (Corsi 2009, "A simple approximate long-memory model of realized volatility", in logarithms).
+  and year (Corsi 2009, "A simple approximate long-memory model of realized volatility", in logarithms) and on
+  the share of weekend days among the next h.
 The scale is the geometric mean of the last two: half way from the regression to the long-run level.
 """
 
@@ -12,12 +13,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml.frame import DailyBars, Floats
-from ml.returns import FOUR_YEARS, HORIZONS
+from btcql.scores import FOUR_YEARS
+from ml.frame import DailyBars, Flags, Floats
+from ml.returns import HORIZONS
+from ml.week import weekend_share
 
-WINDOWS = (1, 5, 22, 66)
+WINDOWS = (1, 5, 22, 66, 365)
 SMALLEST_VOLATILITY = 1e-6  # a day: below it the price does not move
-WARM_UP = 90  # days without rows: the slow volatility and the longest window start there
+WARM_UP = 90  # days without rows: the slow volatility and most windows start there
 _FLOOR = 1e-4  # of the slow variance: a day that did not move at all has no logarithm
 _RIDGE = 1e-6  # of the number of rows: a market without ups and downs of volatility can still be solved
 
@@ -51,36 +54,52 @@ def slow_volatility(close: Floats) -> Floats:
     return volatility
 
 
-def log_variances(bars: DailyBars, slow: Floats) -> Floats:
-    """Return the log mean variances of the last 1, 5, 22, 66 days over the slow one: shape (n, windows)."""
-    variances = daily_variances(bars)
-    return np.stack([_log_ratio(trailing_mean(variances, window), slow) for window in WINDOWS], axis=1)
-
-
-def _log_ratio(variances: Floats, slow: Floats) -> Floats:
+def log_ratio(variances: Floats, slow: Floats) -> Floats:
+    """Return log(variances / slow**2), with a floor under both."""
     ratio: Floats = np.maximum(variances / np.maximum(slow, SMALLEST_VOLATILITY) ** 2, _FLOOR)
     return np.log(ratio)
 
 
-def horizon_volatility(bars: DailyBars, slow: Floats) -> Floats:
-    """Return the expected daily volatility over the next h days from each day, of shape (n, horizons).
-
-    The regressions are fitted on the days whose next h days are among `bars` and whose `slow` is not next to
-    zero; there must be some.
-    """
-    known = log_variances(bars, slow)
-    design = np.concatenate((np.ones((len(known), 1)), known), axis=1)
+def log_variances(bars: DailyBars, slow: Floats) -> Floats:
+    """Return the log mean variances of the last WINDOWS days over the slow one: shape (n, windows)."""
     variances = daily_variances(bars)
-    moved = slow >= SMALLEST_VOLATILITY
-    moved[:WARM_UP] = False
-    volatility = np.empty((len(design), len(HORIZONS)))
+    return np.stack([log_ratio(trailing_mean(variances, window), slow) for window in WINDOWS], axis=1)
+
+
+def later_log_variances(bars: DailyBars, slow: Floats) -> Floats:
+    """Return the log mean variance of the next h days over the slow one: (n, horizons), NaN at the end."""
+    variances = daily_variances(bars)
+    later = np.full((len(slow), len(HORIZONS)), np.nan)
     for column, horizon in enumerate(HORIZONS):
-        chosen = moved[:-horizon]
-        target = _log_ratio(trailing_mean(variances, horizon)[horizon:], slow[:-horizon])[chosen]
-        rows = design[:-horizon][chosen]
+        means = trailing_mean(variances, horizon)[horizon:]
+        later[:-horizon, column] = log_ratio(means, slow[:-horizon])
+    return later
+
+
+def design(bars: DailyBars, slow: Floats) -> Floats:
+    """Return what the regressions know of each day and horizon: (n, horizons, regressors)."""
+    known, share = log_variances(bars, slow), weekend_share(bars)
+    wide = np.broadcast_to(known[:, None, :], (*share.shape, known.shape[1]))
+    return np.concatenate((np.ones((*share.shape, 1)), wide, share[:, :, None]), axis=2)
+
+
+def regress(rows: Floats, targets: Floats, chosen: Flags) -> Floats:
+    """Return each horizon's least squares weights, of shape (horizons, regressors).
+
+    rows: a `design`; targets: `later_log_variances`; chosen: the days to fit, of shape (n,), of which some
+    must have each target.
+    """
+    weights = np.empty(rows.shape[1:])
+    for column in range(rows.shape[1]):
+        fit = chosen & ~np.isnan(targets[:, column])
+        own, target = rows[fit, column], targets[fit, column]
         # Sums instead of a matrix product: BLAS adds in another order when it has more threads.
-        gram = (rows[:, :, None] * rows[:, None, :]).sum(axis=0) + np.eye(rows.shape[1]) * _RIDGE * len(rows)
-        weights = np.linalg.solve(gram, (rows * target[:, None]).sum(axis=0))
-        fitted = (design * weights).sum(axis=1)
-        volatility[:, column] = slow * np.exp(0.25 * fitted)  # sqrt(slow * (slow * exp(fitted / 2)))
-    return volatility
+        gram = (own[:, :, None] * own[:, None, :]).sum(axis=0) + np.eye(own.shape[1]) * _RIDGE * len(own)
+        weights[column] = np.linalg.solve(gram, (own * target[:, None]).sum(axis=0))
+    return weights
+
+
+def expected_log_variances(rows: Floats, weights: Floats) -> Floats:
+    """Return the expected `later_log_variances` of each row of a `design`: (n, horizons)."""
+    fitted: Floats = (rows * weights).sum(axis=2)
+    return fitted

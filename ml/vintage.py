@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import platform
 from datetime import date, timedelta
-from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 import xgboost
 
 from btcql.errors import ForecastError
+from btcql.scores import FOUR_YEARS
 from btcql.vintages import ForecastPoint, ModelCard, Vintage
-from ml import features, model, scale
-from ml.frame import DailyBars, Flags, Floats
-from ml.returns import FOUR_YEARS, HORIZONS, MEDIAN, PROBABILITIES, historical_quantiles, later_returns
+from ml import features, learned, model, scale
+from ml.frame import DailyBars, Floats
+from ml.history import History
+from ml.learned import Learned
+from ml.returns import HORIZONS, PROBABILITIES, historical_quantiles, later_returns
 
 FEWEST_DAYS = 400
 FEWEST_MOVED = 200  # days that followed a movement, for the regressions of the volatility
 LONGEST_GAP = 30  # days without a bar; what was before a longer one is another market
-FEWEST_RECENT = 0.75  # of the last 66 days: with fewer bars the volatility of now is a guess
-MODEL_SHARE = 0.5
-MEDIAN_SHARE = 0.5
-# Keeps tied quantiles apart, in standard deviations at each unit of a normal quantile: too little to see.
-SEPARATION = 1e-3
+RECENT_DAYS = 66
+FEWEST_RECENT = 0.75  # of the recent days: with fewer bars the volatility of now is a guess
 # The least by which a band is wider than the one of the day before, on each side of the median.
 WIDENING = 1.005
-_STEPS_BETWEEN_HORIZONS = 5
-
-Rows = npt.NDArray[np.intp]
 
 
 def issue(bars: DailyBars, based_on: date, *, threads: int = 1) -> Vintage:
@@ -38,11 +33,9 @@ def issue(bars: DailyBars, based_on: date, *, threads: int = 1) -> Vintage:
     Raises ForecastError as `usable_bars` does, and where a band leaves the range of a float.
     """
     used = usable_bars(bars, based_on)
-    calendar, traded = used.on_calendar()
-    quantiles = _quantiles(calendar, traded, threads)
-    last_close = float(calendar.close[-1])
+    last_close = float(used.close[-1])
     with np.errstate(over="ignore", under="ignore"):
-        prices = last_close * np.exp(quantiles)
+        prices = last_close * np.exp(log_returns(used, threads=threads))
     if not (np.isfinite(prices).all() and (prices[:, 0] > 0).all() and (np.diff(prices, axis=1) > 0).all()):
         raise ForecastError(f"the bars through {based_on} are too wild: the bands leave the range of a price")
     return Vintage(
@@ -76,10 +69,9 @@ def usable_bars(bars: DailyBars, based_on: date) -> DailyBars:
         raise ForecastError(
             f"only {len(used)} closed days through {based_on}{gap}; a forecast needs at least {FEWEST_DAYS}"
         )
-    window = max(scale.WINDOWS)
-    recent = int((used.day > used.day[-1] - np.timedelta64(window, "D")).sum())
-    if recent < FEWEST_RECENT * window:
-        raise ForecastError(f"only {recent} of the {window} days through {based_on} have a bar")
+    recent = int((used.day > used.day[-1] - np.timedelta64(RECENT_DAYS, "D")).sum())
+    if recent < FEWEST_RECENT * RECENT_DAYS:
+        raise ForecastError(f"only {recent} of the {RECENT_DAYS} days through {based_on} have a bar")
     calendar, traded = used.on_calendar()
     moved = scale.slow_volatility(calendar.close) >= scale.SMALLEST_VOLATILITY
     if not moved[-1] or moved[scale.WARM_UP : -max(HORIZONS)].sum() < FEWEST_MOVED:
@@ -90,46 +82,15 @@ def usable_bars(bars: DailyBars, based_on: date) -> DailyBars:
     return used
 
 
-def _quantiles(bars: DailyBars, traded: Flags, threads: int) -> Floats:
-    """Return the quantiles, ascending, of the log returns after the last day: (horizons, probabilities).
+def log_returns(used: DailyBars, *, threads: int = 1) -> Floats:
+    """Return the quantiles of the log returns after the last of `usable_bars`: (horizons, probabilities).
 
-    Half the trees' and half the plain history's, for both err in other ways; of the median only a half, for
-    the past trend is no promise.
+    They are ascending, and each horizon's are further from its median than those of the one before.
     """
-    slow = scale.slow_volatility(bars.close)
-    deviation = scale.horizon_volatility(bars, slow) * np.sqrt(HORIZONS)
-    returns = later_returns(bars.close, traded)
-    moved = slow >= scale.SMALLEST_VOLATILITY
-    scaled = np.divide(returns, deviation, out=np.full_like(returns, np.nan), where=moved[:, None])
-    day, horizon = _training_pairs(bars, scaled)
-    start = historical_quantiles(scaled)
-    inputs = _join(features.day_features(bars, slow), features.horizon_features(bars))
-    trees = model.fit(inputs[day, horizon], scaled[day, horizon], start[horizon], threads=threads)
-    bent = model.predict(trees, inputs[-1], start, threads=threads)
-    bent += SEPARATION * np.array([NormalDist().inv_cdf(p) for p in PROBABILITIES])
-    history = historical_quantiles(returns)
-    blend: Floats = MODEL_SHARE * bent * deviation[-1][:, None] + (1 - MODEL_SHARE) * history
-    median: Floats = blend[:, MEDIAN : MEDIAN + 1]
-    return (1 - MEDIAN_SHARE) * median + _widening(blend - median)
-
-
-def _training_pairs(bars: DailyBars, targets: Floats) -> tuple[Rows, Rows]:
-    """Return the rows and the columns of `targets` (n, horizons) to learn from.
-
-    Three horizons of each day, one in each third of the range, in turn by the calendar: all fifteen overlap
-    so much that they would add time and no knowledge.
-    """
-    turn = bars.day.astype("datetime64[D]").astype(np.int64) % _STEPS_BETWEEN_HORIZONS
-    chosen = (np.arange(len(HORIZONS)) % _STEPS_BETWEEN_HORIZONS)[None, :] == turn[:, None]
-    chosen[: scale.WARM_UP] = False
-    day, horizon = np.nonzero(chosen & ~np.isnan(targets))
-    return day, horizon
-
-
-def _join(by_day: Floats, by_horizon: Floats) -> Floats:
-    """Return the features of every day and horizon, of shape (n, horizons, features)."""
-    repeated = np.broadcast_to(by_day[:, None, :], (*by_horizon.shape[:2], by_day.shape[1]))
-    return np.concatenate((repeated, by_horizon), axis=2)
+    past = History.of(used)
+    median, offsets = Learned.from_past(past, threads).offsets(past, np.array([len(past) - 1]), threads)
+    quantiles: Floats = median[0][:, None] + _widening(offsets[0])
+    return quantiles
 
 
 def _widening(offsets: Floats) -> Floats:
@@ -153,8 +114,8 @@ def _card(bars: DailyBars, based_on: date) -> ModelCard:
             "rounds": model.ROUNDS,
             "features": list(features.NAMES),
             "history_days": FOUR_YEARS,
-            "model_share": MODEL_SHARE,
-            "median_share": MEDIAN_SHARE,
+            "model_share": learned.MODEL_SHARE,
+            "median_share": learned.MEDIAN_SHARE,
         },
         libraries={
             "numpy": np.__version__,

@@ -8,6 +8,7 @@ import pytest
 from ml import features
 from ml.frame import DailyBars, Floats
 from ml.scale import slow_volatility
+from ml.week import weekend_share
 from tests.ml.markets import made_bars, with_columns
 
 DAYS, CUT = 500, 430
@@ -42,9 +43,8 @@ def test_a_feature_that_sees_tomorrow_is_caught() -> None:
 def test_every_feature_has_its_name() -> None:
     bars = made_bars(DAYS)
     by_day = features.day_features(bars, slow_volatility(bars.close))
-    by_horizon = features.horizon_features(bars)
-    assert by_day.shape[1] + by_horizon.shape[2] == len(features.NAMES)
-    assert by_day.shape[0] == by_horizon.shape[0] == DAYS
+    assert by_day.shape == (DAYS, len(features.NAMES) - features.BY_HORIZON)
+    assert len(set(features.NAMES)) == len(features.NAMES)
 
 
 def test_all_features_are_known_once_their_windows_are_full() -> None:
@@ -64,5 +64,5 @@ def test_features_do_not_depend_on_the_units_of_price_and_volume(factor: float) 
 
 def test_a_saturday_counts_as_weekend() -> None:
     bars = made_bars(2)  # from Thursday, the first of January 2015
-    share = features.horizon_features(bars)[0, :, 1]
+    share = weekend_share(bars)[0]
     assert share[:5] == pytest.approx([0, 1 / 2, 2 / 3, 2 / 4, 2 / 5])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ml import scale
+from ml.frame import DailyBars, Floats
 from ml.returns import HORIZONS, historical_quantiles, later_returns
 from tests.ml.markets import bars_around, made_bars, with_columns, with_rows
 
@@ -37,12 +38,19 @@ def test_a_gap_moves_the_jump_to_the_next_bar_and_keeps_the_variance_of_the_whol
     assert scale.daily_variances(filled).sum() == pytest.approx(scale.daily_variances(bars).sum())
 
 
+def expected_volatility(bars: DailyBars) -> Floats:
+    slow = scale.slow_volatility(bars.close)
+    rows, after_warm_up = scale.design(bars, slow), np.arange(len(bars)) >= scale.WARM_UP
+    weights = scale.regress(rows, scale.later_log_variances(bars, slow), after_warm_up)
+    volatility: Floats = slow[:, None] * np.exp(0.5 * scale.expected_log_variances(rows, weights))
+    return volatility
+
+
 def test_the_expected_volatility_follows_the_clusters() -> None:
     rng = np.random.default_rng(3)
     calm_and_wild = np.where(np.arange(1500) // 50 % 2, 0.06, 0.015)
     bars = bars_around(100 * np.exp(np.cumsum(calm_and_wild * rng.standard_normal(1500))), reach=0.005)
-    slow = scale.slow_volatility(bars.close)
-    volatility = scale.horizon_volatility(bars, slow)
+    volatility = expected_volatility(bars)
     assert volatility.shape == (1500, len(HORIZONS))
     # well inside the last two regimes of 50 days
     wild, calm = volatility[1365:1380].mean(axis=0), volatility[1415:1430].mean(axis=0)
@@ -52,7 +60,7 @@ def test_the_expected_volatility_follows_the_clusters() -> None:
 def test_the_further_the_horizon_the_nearer_the_expected_volatility_is_to_the_long_run() -> None:
     bars = made_bars(1500)
     slow = scale.slow_volatility(bars.close)
-    spread = np.log(scale.horizon_volatility(bars, slow)[1:] / slow[1:, None])[scale.WARM_UP :].std(axis=0)
+    spread = np.log(expected_volatility(bars)[1:] / slow[1:, None])[scale.WARM_UP :].std(axis=0)
     assert spread[0] > 1.1 * spread[-1]
 
 
