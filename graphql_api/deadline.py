@@ -16,10 +16,10 @@ _QUICK_SECONDS = 0.1  # most answers are there before it is worth to look whethe
 T = TypeVar("T")
 
 
-async def attend(request: Request, answer: Awaitable[T], seconds: float = SECONDS) -> T:
+async def attend(request: Request, answer: Awaitable[T]) -> T:
     """Return the answer, else cancel it, which ends what the database does for it.
 
-    Raises QueryError (TIMEOUT) after `seconds`, ClientDisconnect once the client has left. The request's
+    Raises QueryError (TIMEOUT) after SECONDS, ClientDisconnect once the client has left. The request's
     body must have been read.
     """
     task = asyncio.current_task()
@@ -37,12 +37,12 @@ async def attend(request: Request, answer: Awaitable[T], seconds: float = SECOND
     loop = asyncio.get_running_loop()
     timer = loop.call_later(_QUICK_SECONDS, lambda: watching.append(loop.create_task(watch())))
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(SECONDS):
             return await answer
     except TimeoutError:
         raise QueryError(
             "TIMEOUT",
-            f"the answer took more than {seconds:g} s: ask for fewer fields, a shorter range or a "
+            f"the answer took more than {SECONDS:g} s: ask for fewer fields, a shorter range or a "
             "coarser interval",
         ) from None
     except asyncio.CancelledError:
