@@ -12,6 +12,7 @@ from btcql.records import utc
 from btcql.vintages import DailyColumns, Vintage, is_retrospective
 from database.connection import Connection
 from database.queries import query
+from database.version import record_change
 
 _SETTLING = timedelta(microseconds=SETTLING)
 
@@ -76,7 +77,7 @@ def write_vintage(connection: Connection, symbol: str, vintage: Vintage, issued_
         if added is None:
             return False
         _write_forecast(connection, symbol, vintage, utc(issued_at), added[0])
-        connection.execute(query("notify_forecast"), [symbol])
+        record_change(connection, symbol, "forecast")
     return True
 
 

@@ -20,7 +20,16 @@ from database.writers import read_markers
 
 # From here other databases are renamed and dropped: every server has it.
 _MAINTENANCE = "postgres"
-_REMADE = ["migration", "candle", "candle_hour", "candle_day", "aggregate_refresh", "load", "quality_warning"]
+_REMADE = [
+    "migration",
+    "candle",
+    "candle_hour",
+    "candle_day",
+    "aggregate_refresh",
+    "load",
+    "quality_warning",
+    "data_version",
+]
 _PAUSE_SECONDS = 0.05
 _ATTEMPTS = 6  # the server gives each of them five seconds
 

@@ -17,6 +17,7 @@ from database.connection import Connection
 from database.copying import copy_bars
 from database.quality import QualityWarning, write_warnings
 from database.queries import query
+from database.version import record_change
 
 _DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
@@ -78,7 +79,7 @@ def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
         _mark_days(connection, load.symbol, days)
         connection.execute(query("write_marker"), _marker(load))
         write_warnings(connection, load.symbol, load.month, load.warnings)
-        connection.execute(query("notify_load"), [load.symbol])
+        record_change(connection, load.symbol, "load")
         return result
 
 
@@ -99,7 +100,7 @@ def remove_market(connection: Connection, symbol: str) -> int:
         removed = connection.execute(query("remove_bars"), [symbol]).rowcount
         for statement in statements:
             connection.execute(query(statement), [symbol])
-        connection.execute(query("notify_load"), [symbol])
+        record_change(connection, symbol, "removal")
         return removed
 
 
@@ -123,15 +124,14 @@ def refresh_aggregates(connection: Connection, *, wait: bool = True) -> int:
         batched = connection.execute(query("find_batched_refresh")).fetchone()
         refresh = query("refresh_aggregate_batched" if batched else "refresh_aggregate")
         refreshed = 0
-        for from_day, to_day in _merge([(from_day, to_day) for _, from_day, to_day in waiting]):
+        for from_day, to_day in _merge([(from_day, to_day) for _, from_day, to_day, _ in waiting]):
             found = _find_erased(connection, from_day, to_day)
             if found:
                 erased += found
                 continue
             for aggregate in ("candle_hour", "candle_day"):
                 connection.execute(refresh, [aggregate, from_day, to_day])
-            within = [refresh_id for refresh_id, start, _ in waiting if from_day <= start < to_day]
-            connection.execute(query("remove_refreshes"), [within])
+            _settle(connection, [own for own in waiting if from_day <= own[1] < to_day])
             refreshed += (to_day - from_day).days
     finally:
         connection.execute(query("unlock_refresh"))
@@ -182,6 +182,18 @@ def _replace_bars(connection: Connection, load: MonthLoad) -> tuple[LoadResult, 
     connection.execute(query("drop_staging"))
     days = sorted({day for (day,) in removed + written})
     return LoadResult(len(written), len(removed)), days
+
+
+def _settle(connection: Connection, refreshed: list[tuple[int, datetime, datetime, str | None]]) -> None:
+    """Take what was refreshed off the list, and say that the aggregates of its markets changed, at once.
+
+    An answer read between the load and this is of a version that ends here. Rows of before the symbols
+    count as every market's: the markets are none, and one change stands for all of them.
+    """
+    with connection.transaction():
+        connection.execute(query("remove_refreshes"), [[refresh_id for refresh_id, *_ in refreshed]])
+        for symbol in sorted({symbol or "" for *_, symbol in refreshed}):
+            record_change(connection, symbol, "aggregates")
 
 
 def _days_of(bars: pa.Table) -> list[datetime]:

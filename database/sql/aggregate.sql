@@ -4,7 +4,7 @@ INSERT INTO aggregate_refresh (symbol, from_day, to_day) VALUES (%s, %s, %s);
 
 -- name: read_refreshes
 -- The days whose aggregates are older than their bars.
-SELECT refresh_id, from_day, to_day FROM aggregate_refresh ORDER BY refresh_id;
+SELECT refresh_id, from_day, to_day, symbol FROM aggregate_refresh ORDER BY refresh_id;
 
 -- name: find_erased
 -- Markets whose history a refresh of these days would erase: days with aggregates, without bars, and not

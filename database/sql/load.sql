@@ -92,10 +92,6 @@ SET sources = excluded.sources, input_sha256 = excluded.input_sha256, raw_object
     rows = excluded.rows, first_ts = excluded.first_ts, complete_through = excluded.complete_through,
     loaded_at = now();
 
--- name: notify_load
--- Listeners hear of it when, and only when, the transaction commits.
-SELECT pg_notify('btcql_load', %s);
-
 -- name: remove_bars
 -- All of a market's.
 DELETE FROM candle WHERE symbol = %s;

@@ -36,10 +36,6 @@ RETURNING forecast_id;
 -- One later day each.
 INSERT INTO forecast_point (forecast_id, horizon, day, prices) VALUES (%s, %s, %s, %s);
 
--- name: notify_forecast
--- Listeners hear of it when, and only when, the transaction commits.
-SELECT pg_notify('btcql_forecast', %s);
-
 -- name: read_newest_vintage
 -- What a person is told who asked for it.
 SELECT based_on FROM forecast WHERE symbol = %s AND based_on <= %s ORDER BY based_on DESC LIMIT 1;

@@ -35,7 +35,7 @@ REFUSED = [
     "SET SESSION AUTHORIZATION btcql_writer",
     "SELECT * FROM pg_authid",
     "SELECT * FROM migration",
-    "SELECT * FROM aggregate_refresh",
+    "SELECT * FROM quality_warning",
     "SELECT pg_read_file('/etc/passwd')",
     "SELECT setval('forecast_forecast_id_seq', 1)",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -171,9 +172,9 @@ def test_an_issued_vintage_cannot_be_changed(connection: Connection, change: str
 
 
 def test_listeners_hear_of_a_vintage_that_was_added(database: Database, connection: Connection) -> None:
-    connection.execute("LISTEN btcql_forecast")
+    connection.execute("LISTEN btcql_change")
     with connected(database.url) as own:
         write_vintage(own, SYMBOL, a_vintage(), LATER)
         write_vintage(own, SYMBOL, a_vintage(), LATER)
-    heard = [notice.payload for notice in connection.notifies(timeout=0.5)]
-    assert heard == [SYMBOL]
+    heard = [json.loads(notice.payload) for notice in connection.notifies(timeout=0.5)]
+    assert heard == [{"symbol": SYMBOL, "version": 1, "kind": "forecast"}]
