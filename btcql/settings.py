@@ -8,10 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from btcql.access import (
+    ANY_ORIGIN,
+    SCOPES,
+    Access,
+    parse_networks,
+    parse_origins,
+    parse_rate,
+    parse_scopes,
+)
 from btcql.errors import SettingError
 
 # One loads while the other prepares; more of them wait for the one disk and the one database.
 _MOST_WORKERS = 2
+_CHOICES = {
+    "introspection_text": ("on", "off"),
+    "playground_text": ("on", "off"),
+    "log_format": ("auto", "json", "human"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "traces": ("off", "otlp"),
+}
 
 
 def _setting(variable: str, default: str, meaning: str) -> str:
@@ -69,6 +85,37 @@ class Settings:
         "BTCQL_PERSISTED_ONLY",
         "",
         "file of the only documents that may run: a .json of them by sha256, or GraphQL; empty: all may",
+    )
+    anonymous_scopes_text: str = _setting(
+        "BTCQL_ANONYMOUS_SCOPES",
+        ",".join(SCOPES),
+        "what may be asked without an API key; empty: nothing, everybody needs one",
+    )
+    anonymous_rate_text: str = _setting(
+        "BTCQL_ANONYMOUS_RATE",
+        "1000000",
+        "cost that an address may ask for in a minute without an API key, or unlimited",
+    )
+    trusted_proxies_text: str = _setting(
+        "BTCQL_TRUSTED_PROXIES", "", "addresses and networks whose X-Forwarded-For is believed, by commas"
+    )
+    origins_text: str = _setting(
+        "BTCQL_CORS_ORIGINS", ANY_ORIGIN, "web origins whose pages may ask, by commas; *: any"
+    )
+    introspection_text: str = _setting(
+        "BTCQL_INTROSPECTION", "on", "whether the schema can be asked for: on or off"
+    )
+    playground_text: str = _setting(
+        "BTCQL_PLAYGROUND", "on", "whether /graphql shows browsers its playground: on or off"
+    )
+    log_format: str = _setting(
+        "BTCQL_LOG_FORMAT", "auto", "the API's log: json, human, or auto (human on a terminal)"
+    )
+    log_level: str = _setting(
+        "BTCQL_LOG_LEVEL", "info", "the API's log from: debug, info (a line per request), warning, error"
+    )
+    traces: str = _setting(
+        "BTCQL_TRACES", "off", "where spans go (btcql[otel]): otlp, to OTEL_EXPORTER_OTLP_ENDPOINT; or off"
     )
     notify_text: str = _setting(
         "BTCQL_NOTIFY",
@@ -131,6 +178,17 @@ class Settings:
                 "give timescale or apache"
             )
         self._check_addresses()
+        self._check_api()
+
+    def _check_api(self) -> None:
+        for name, allowed in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                variable = next(f.metadata["variable"] for f in fields(self) if f.name == name)
+                raise SettingError(
+                    f"{variable}={value!r} is not one of its values: give {' or '.join(allowed)}"
+                )
+        _ = self.access  # what is wrong with it is said at once
 
     def _check_addresses(self) -> None:
         addresses = {
@@ -173,6 +231,26 @@ class Settings:
     def max_cost(self) -> int:
         """The most that one query may cost."""
         return int(self.max_cost_text)
+
+    @property
+    def access(self) -> Access:
+        """Who may ask the API, and what."""
+        return Access(
+            parse_scopes(self.anonymous_scopes_text, "BTCQL_ANONYMOUS_SCOPES"),
+            parse_rate(self.anonymous_rate_text, "BTCQL_ANONYMOUS_RATE"),
+            parse_networks(self.trusted_proxies_text, "BTCQL_TRUSTED_PROXIES"),
+            parse_origins(self.origins_text, "BTCQL_CORS_ORIGINS"),
+        )
+
+    @property
+    def introspection(self) -> bool:
+        """Whether the schema can be asked for."""
+        return self.introspection_text == "on"
+
+    @property
+    def playground(self) -> bool:
+        """Whether browsers are shown the playground."""
+        return self.playground_text == "on"
 
     @property
     def luigid_port(self) -> int:

@@ -80,6 +80,10 @@ class Pool:
         """Close every session."""
         await self._pool.close()
 
+    def stats(self) -> dict[str, int]:
+        """Return the pool's figures, by psycopg's names: pool_size, requests_waiting, ..."""
+        return self._pool.get_stats()
+
     async def run(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:

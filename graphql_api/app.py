@@ -1,7 +1,8 @@
-"""The web application: /graphql, the pages, and whether it is well."""
+"""The web application: /graphql, the pages, exports, and whether it is well."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,24 +10,25 @@ from importlib.resources import files
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from btcql import calendar
-from btcql.errors import DatabaseUnavailableError, QueryError
 from btcql.settings import Settings
 from database.pool import Pool, Reads
-from database.readers.markets import check_answers
-from database.readers.pipeline import fetch_metrics
+from graphql_api.auth import Client, Gate
 from graphql_api.context import Context
+from graphql_api.edge import edge
 from graphql_api.endpoint import Endpoint
-from graphql_api.errors import RETRY_SECONDS
 from graphql_api.estimates import Estimator
 from graphql_api.executor import Executor
 from graphql_api.export.endpoint import Export
-from graphql_api.metrics import MEDIA_TYPE, exposition
+from graphql_api.keyring import KeyRing
+from graphql_api.logs import log_request
 from graphql_api.persisted import AutomaticDocuments, read_documents
+from graphql_api.probes import Probes
 from graphql_api.schema import schema
+from graphql_api.telemetry import Telemetry
 
 # The pages are whole in themselves: they may ask this server, and nobody else.
 _PAGE_HEADERS = {
@@ -55,54 +57,46 @@ def create_app(settings: Settings, database_url: str, clock: Callable[[], dateti
     """
     pool = Pool(database_url)
 
-    def new_context(reads: Reads = pool) -> Context:
-        return Context(reads, calendar.microseconds(clock()), settings.visualiser_url)
+    keys = KeyRing(pool)
+    access = settings.access
+    gate = Gate(access, keys)
+    telemetry = Telemetry(pool.stats)
+
+    def new_context(client: Client, reads: Reads = pool) -> Context:
+        return Context(reads, calendar.microseconds(clock()), settings.visualiser_url, client)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await pool.open()
+        noting = asyncio.create_task(keys.keep())
         try:
             yield
         finally:
+            noting.cancel()
+            await asyncio.wait([noting])
             await pool.close()
 
     async def show_start(_: Request) -> Response:
         return _page("index.html")
 
-    async def tell_alive(_: Request) -> Response:
-        return JSONResponse({"status": "up"}, headers={"cache-control": "no-store"})
-
-    async def tell_ready(_: Request) -> Response:
-        try:
-            await pool.run(check_answers)
-        except (DatabaseUnavailableError, QueryError):
-            headers = {"cache-control": "no-store", "retry-after": str(RETRY_SECONDS)}
-            return JSONResponse({"status": "the database does not answer"}, 503, headers)
-        return JSONResponse({"status": "ready"}, headers={"cache-control": "no-store"})
-
-    async def show_metrics(_: Request) -> Response:
-        try:
-            markets = await pool.run(fetch_metrics)
-        except (DatabaseUnavailableError, QueryError):
-            return Response(status_code=503, headers={"retry-after": str(RETRY_SECONDS)})
-        return Response(exposition(markets, clock()), media_type=MEDIA_TYPE)
-
-    executor = Executor(schema._schema)  # noqa: SLF001 - its only door
+    executor = Executor(schema._schema, introspection=settings.introspection)  # noqa: SLF001 - its only door
     listed = settings.persisted_only
     documents = read_documents(listed, executor) if listed else AutomaticDocuments()
     estimator = Estimator(executor.schema, settings.max_cost)
-    endpoint = Endpoint(executor, new_context, documents, estimator, _page("playground.html"))
+    playground = _page("playground.html") if settings.playground else None
+    endpoint = Endpoint(gate, executor, new_context, documents, estimator, playground)
     app = Starlette(
         routes=[
             Route("/", show_start),
             Route("/graphql", endpoint.__call__, methods=["GET", "POST"]),
             Route(
-                "/export/{table}.{format}", Export(pool, new_context, settings.export_bars), methods=["GET"]
+                "/export/{table}.{format}",
+                Export(gate, pool, new_context, settings.export_bars),
+                methods=["GET"],
             ),
-            Route("/healthz", tell_alive),
-            Route("/readyz", tell_ready),
-            Route("/metrics", show_metrics),
+            *Probes(pool, gate, telemetry, clock).routes(),
         ],
+        middleware=edge(access, [log_request, telemetry.report]),
         lifespan=lifespan,
     )
     app.state.settings = settings

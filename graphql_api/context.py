@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 import strawberry
 
 from database.pool import Connection, Reads
+from graphql_api.auth import ANYBODY, Client
 from graphql_api.cost import Cost
 
 P = ParamSpec("P")
@@ -23,6 +24,7 @@ class Context:
     pool: Reads
     now: int
     visualiser_url: str | None = None
+    client: Client = ANYBODY
     cost: Cost | None = None
 
     async def read(

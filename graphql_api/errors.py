@@ -15,8 +15,11 @@ from uuid import uuid4
 from graphql import GraphQLError
 
 from btcql.errors import DatabaseUnavailableError, QueryError
+from graphql_api.exchange import add_error
 
 RETRY_SECONDS = 5
+# Refusals that HTTP has a status for, in either media type; those with a wait carry Retry-After.
+STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "RATE_LIMITED": 429, "DATABASE_UNAVAILABLE": 503}
 
 logger = logging.getLogger("btcql.api")
 
@@ -24,6 +27,7 @@ logger = logging.getLogger("btcql.api")
 def describe(error: GraphQLError) -> dict[str, Any]:
     """Return the error as the response says it; logs what is the server's own fault."""
     message, extensions = _explain(error)
+    add_error(extensions)
     described: dict[str, Any] = {"message": message}
     if error.locations:
         described["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
@@ -35,12 +39,15 @@ def describe(error: GraphQLError) -> dict[str, Any]:
 
 def request_error(message: str) -> dict[str, Any]:
     """Return the error of an HTTP request that holds no GraphQL request at all."""
-    return {"message": message, "extensions": {"code": "BAD_USER_INPUT"}}
+    extensions = {"code": "BAD_USER_INPUT"}
+    add_error(extensions)
+    return {"message": message, "extensions": extensions}
 
 
 def mask(error: Exception) -> dict[str, Any]:
     """Return an error that no one foresaw, of which only its id is told; logs it under that."""
     message, extensions = _mask(error, "no field")
+    add_error(extensions)
     return {"message": message, "extensions": extensions}
 
 
@@ -62,7 +69,8 @@ def _explain(error: GraphQLError) -> tuple[str, dict[str, Any]]:
 
 def _mask(error: BaseException, path: object) -> tuple[str, dict[str, Any]]:
     error_id = uuid4().hex
-    logger.error("error %s at %s", error_id, path, exc_info=error)
+    fields = {"errorId": error_id}
+    logger.error("error %s at %s", error_id, path, exc_info=error, extra={"fields": fields})
     return f"an internal error: its id is {error_id}", {"code": "INTERNAL", "errorId": error_id}
 
 

@@ -12,6 +12,7 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     execute,
     get_operation_ast,
@@ -92,9 +93,15 @@ class Executor:
     """A schema with the documents that it has read before."""
 
     def __init__(
-        self, schema: GraphQLSchema, executor_class: type[GraphQLExecutor[Any]] = BatchExecutor
+        self,
+        schema: GraphQLSchema,
+        executor_class: type[GraphQLExecutor[Any]] = BatchExecutor,
+        *,
+        introspection: bool = True,
     ) -> None:
         self.schema, self._executor_class = schema, executor_class
+        self._introspection = introspection
+        self._rules = _RULES if introspection else (*_RULES, NoSchemaIntrospectionCustomRule)
         self._documents: OrderedDict[str, DocumentNode | DocumentError] = OrderedDict()
 
     def prepare(self, text: str, operation_name: str | None) -> Operation:
@@ -121,6 +128,7 @@ class Executor:
                 variable_values=dict(variables or {}),
                 operation_name=operation.name,
                 executor_class=self._executor_class,
+                hide_suggestions=not self._introspection,
             )
             if isawaitable(result):
                 result = await result
@@ -148,7 +156,7 @@ class Executor:
     def _read(self, text: str) -> DocumentNode | DocumentError:
         try:
             document = read_document(text)
-            errors = validate(self.schema, document, _RULES)
+            errors = validate(self.schema, document, self._rules, hide_suggestions=not self._introspection)
         except GraphQLError as error:
             return DocumentError(error)
         except RecursionError as error:  # where graphql-core does not say so itself

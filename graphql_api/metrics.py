@@ -13,9 +13,13 @@ from database.readers.pipeline import MarketMetrics
 __all__ = ["MEDIA_TYPE", "exposition"]
 
 
-def exposition(markets: Sequence[MarketMetrics], now: datetime) -> bytes:
-    """Return the text that Prometheus reads: one series per market of each figure that it has."""
+def exposition(markets: Sequence[MarketMetrics] | None, now: datetime) -> bytes:
+    """Return the text that Prometheus reads: one series per market of each figure that it has.
+
+    None: the database does not answer, and only that is told.
+    """
     registry = CollectorRegistry()
+    Gauge("btcql_database_up", "whether the database answers", registry=registry).set(markets is not None)
 
     def gauge(name: str, meaning: str) -> Gauge:
         return Gauge(f"btcql_{name}", meaning, ["market"], registry=registry)
@@ -26,7 +30,7 @@ def exposition(markets: Sequence[MarketMetrics], now: datetime) -> bytes:
     through = gauge("data_through_timestamp_seconds", "the end of the last complete bar")
     lag = gauge("lag_seconds", "from the end of the last complete bar until now")
     failures = gauge("failures", "refreshes that failed since the last success")
-    for market in markets:
+    for market in markets or ():
         rows.labels(market.symbol).set(market.rows)
         gaps.labels(market.symbol).set(market.missing_days)
         through.labels(market.symbol).set(market.through.timestamp())

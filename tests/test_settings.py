@@ -32,6 +32,12 @@ def test_the_defaults_need_no_environment() -> None:
         ("BTCQL_WORKERS", "0"),
         ("BTCQL_WORKERS", "two"),
         ("BTCQL_PROT", "8000"),
+        ("BTCQL_ANONYMOUS_SCOPES", "everything"),
+        ("BTCQL_ANONYMOUS_RATE", "-1"),
+        ("BTCQL_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("BTCQL_CORS_ORIGINS", "https://a.example/path"),
+        ("BTCQL_INTROSPECTION", "no"),
+        ("BTCQL_LOG_LEVEL", "loud"),
     ],
 )
 def test_what_cannot_be_used_is_named(variable: str, value: str) -> None:

@@ -32,12 +32,17 @@ def serve(
     from btcql.cli.pipeline import migrated
     from database.server import reader_url
     from graphql_api.app import create_app
+    from graphql_api.logs import configure
 
     settings = Settings.read()
     settings = replace(
         settings, host=host or settings.host, port_text=str(port) if port else settings.port_text
     )
     require_free_port(settings)
+    level = settings.log_level
+    if until_stdin_ends and level == "info" and sys.stderr.isatty():
+        level = "warning"  # `up` shows its own progress there
+    configure(settings.log_format, level)
     with ExitStack() as stack:
         # An own server may be down now and up later: the API starts without it. The embedded one is started.
         if not settings.database_url:
@@ -47,7 +52,9 @@ def serve(
                 create_app(settings, reader_url(settings)),
                 host=settings.host,
                 port=settings.port,
-                log_level="warning",
+                log_config=None,  # by configure_logs
+                access_log=False,  # the API's own says more
+                proxy_headers=False,  # BTCQL_TRUSTED_PROXIES says whom to believe
                 server_header=False,
             )
         )

@@ -97,7 +97,9 @@ async def _table(
     # How many bars are missing is known at the end only; but where coarser ones were loaded, some are.
     warnings += await explain_missing(context, facts, span, len(span))
     bounds = f"{_compact(span.start)}_{_compact(span.end)}"
-    return Table(f"{facts.symbol}_{name}_{bounds}", columns, chunks, ResolvedRange.of(span), warnings)
+    return Table(
+        f"{facts.symbol}_{name}_{bounds}", columns, chunks, len(span), ResolvedRange.of(span), warnings
+    )
 
 
 async def _candles(context: Context, facts: MarketFacts, span: Span, fill: Fill) -> AsyncIterator[Chunk]:

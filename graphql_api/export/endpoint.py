@@ -21,6 +21,7 @@ from btcql.errors import QueryError
 from btcql.records import DEFAULT_SYMBOL, AverageKind, Interval
 from database.pool import Pool, Reads
 from database.readers.markets import MarketFacts
+from graphql_api.auth import MIN_COST, Client, Gate
 from graphql_api.context import Context
 from graphql_api.errors import RETRY_SECONDS, describe
 from graphql_api.export.bars import export_averages, export_candles
@@ -40,6 +41,11 @@ _KNOWN = {
     "candles": ("symbol", *_RANGE, "interval", "fill", "includeIncomplete"),
     "movingAverage": ("symbol", *_RANGE, "window", "kind", "interval"),
     "forecast": ("symbol", "asOf", "horizon"),
+}
+_SCOPES = {
+    "candles": ("export", "prices"),
+    "movingAverage": ("export", "prices"),
+    "forecast": ("export", "forecasts"),
 }
 FORMATS = ("csv", "json", "arrow", "parquet")
 _STATUS = {
@@ -80,8 +86,10 @@ class Encoder(Protocol):
 class Export:
     """The route; `new_context` makes a context over a snapshot, `most` is how many bars a file may have."""
 
-    def __init__(self, pool: Pool, new_context: Callable[[Reads], Context], most: int) -> None:
-        self._pool, self._new_context, self._most = pool, new_context, most
+    def __init__(
+        self, gate: Gate, pool: Pool, new_context: Callable[[Client, Reads], Context], most: int
+    ) -> None:
+        self._gate, self._pool, self._new_context, self._most = gate, pool, new_context, most
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,10 +99,14 @@ class Export:
     async def _answer(self, request: Request, send: Send) -> None:
         started = False
         try:
-            kind = request.path_params["format"]
+            kind, name = request.path_params["format"], request.path_params["table"]
+            client = await self._gate.identify(request)
+            self._gate.charge(client, MIN_COST)
+            self._gate.require(client, dict.fromkeys(_SCOPES.get(name, ()), f"/export/{name}"))
             with self._turn():
                 async with self._pool.snapshot() as snapshot:
-                    table = await self._read(request, self._new_context(snapshot))
+                    table = await self._read(request, self._new_context(client, snapshot))
+                    self._gate.charge(client, max(MIN_COST, table.rows), paid=MIN_COST)
                     encoder = await asyncio.to_thread(_encoder, kind, table.columns)
                     pieces = _encode(table, encoder)
                     first = await anext(pieces)  # fails, if it does, as long as that can be said

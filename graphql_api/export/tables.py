@@ -40,11 +40,13 @@ Chunk: TypeAlias = Sequence[NDArray[Any]]
 class Table:
     """A file's content; `chunks` can be gone through once, and raises what the GraphQL field would.
 
-    `name` says what it is, for the file's name; `resolved` is None where no range was asked for.
+    `name` says what it is, for the file's name; `rows` are at most so many, which is what it costs;
+    `resolved` is None where no range was asked for.
     """
 
     name: str
     columns: Sequence[Column]
     chunks: AsyncIterator[Chunk]
+    rows: int
     resolved: ResolvedRange | None = None
     warnings: Sequence[Warning] = ()

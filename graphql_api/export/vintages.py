@@ -31,7 +31,7 @@ async def export_forecast(context: Context, facts: MarketFacts, as_of: date | No
     quantiles = [quantile.probability for quantile in forecast.points[0].quantiles]
     columns = [*_COLUMNS, *(Column(f"q{probability:g}", Kind.FLOAT) for probability in quantiles)]
     name = f"{facts.symbol}_forecast_{forecast.based_on:%Y%m%d}_{len(forecast.points)}"
-    return Table(name, columns, _once(_chunk(forecast)))
+    return Table(name, columns, _once(_chunk(forecast)), len(forecast.points))
 
 
 def _chunk(forecast: Forecast) -> Chunk:

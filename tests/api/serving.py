@@ -20,6 +20,9 @@ from database.roles import READER
 from graphql_api.app import create_app
 from tests.api.markets import NOW
 
+# Most tests ask more in a minute than a stranger may.
+UNLIMITED = Settings(anonymous_rate_text="unlimited")
+
 
 @dataclass(frozen=True)
 class Api:
@@ -55,8 +58,8 @@ def serving(
     url: str, clock: Callable[[], datetime] = lambda: NOW, settings: Settings | None = None
 ) -> Iterator[Api]:
     """Serve the database at `url` to the reader, by uvicorn on a port of its own."""
-    app = create_app(settings or Settings(), with_role(url, READER), clock)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+    app = create_app(settings or UNLIMITED, with_role(url, READER), clock)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

@@ -1,0 +1,132 @@
+"""Who asks, what they may ask, and how much of it: every route passes through here before it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from btcql.access import SCOPES, Access
+from btcql.errors import QueryError
+from btcql.tokens import digest
+from graphql_api import exchange
+from graphql_api.addresses import client_address, limited_as
+from graphql_api.keyring import KeyRing
+from graphql_api.limiter import Limiter, Standing
+
+ALL_SCOPES = frozenset(SCOPES)
+MIN_COST = 1  # of any request
+_STRANGERS = 60  # keys not known yet that one address may show in a minute: each asks the database
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who asks. rate: cost a minute, None without a limit; bucket: what its costs are counted under."""
+
+    name: str
+    scopes: frozenset[str] = ALL_SCOPES
+    rate: int | None = None
+    bucket: str = ""
+
+
+ANYBODY = Client("anonymous")
+
+
+class Gate:
+    """Identifies clients, by a key or else by their address; refuses; and charges their rate limits."""
+
+    def __init__(self, access: Access, keys: KeyRing, limiter: Limiter | None = None) -> None:
+        self._access, self._keys = access, keys
+        self._limiter = limiter or Limiter()
+        self._strangers = Limiter()
+
+    async def identify(self, connection: HTTPConnection, key: str | None = None) -> Client:
+        """Return who asks; `key` comes another way than by a header, as in a socket's first message.
+
+        Raises QueryError: UNAUTHENTICATED without a key that there is, if one is given or needed;
+        RATE_LIMITED for too many wrong ones; and what Pool.run raises, for a key cannot be known then.
+        """
+        current = exchange.current.get()
+        if current is not None:
+            current.gated = True
+        peer = connection.client.host if connection.client else None
+        forwarded = connection.headers.getlist("x-forwarded-for")
+        address = limited_as(client_address(peer, forwarded, self._access.trusted_proxies))
+        text = key or _key_of(connection)
+        if text is not None:
+            client = await self._of_key(text, address)
+        elif self._access.anonymous_scopes:
+            client = Client(
+                "anonymous",
+                self._access.anonymous_scopes,
+                self._access.anonymous_rate,
+                f"address {address}",
+            )
+        else:
+            raise QueryError(
+                "UNAUTHENTICATED",
+                "this server answers to API keys only: send one as Authorization: Bearer <key>",
+            )
+        if current is not None:
+            current.client = client.name
+            current.policy = "anonymous" if text is None else "key"
+            if client.rate is not None:
+                current.standing = self._limiter.take(client.bucket, client.rate, 0)
+        return client
+
+    async def _of_key(self, text: str, address: str) -> Client:
+        sha256 = digest(text)
+        if sha256 is not None and not self._keys.knows(sha256):
+            self._allow(
+                self._strangers.take(address, _STRANGERS, 1), "too many unknown API keys come from here"
+            )
+        facts = None if sha256 is None else await self._keys.find(sha256)
+        if facts is None:
+            raise QueryError("UNAUTHENTICATED", "the API key is none of this server's, or it was revoked")
+        return Client(facts.name, facts.scopes, facts.rate, f"key {facts.key_id}")
+
+    @staticmethod
+    def require(client: Client, needed: Mapping[str, str]) -> None:
+        """Raise QueryError (FORBIDDEN) for scopes that the client lacks; each is needed by what is named."""
+        lacking = sorted(needed.keys() - client.scopes)
+        if lacking:
+            told = ", ".join(f"{needed[scope]} needs the scope {scope!r}" for scope in lacking)
+            raise QueryError(
+                "FORBIDDEN",
+                f"{told}, which {client.name} has not: use an API key that has it",
+                scopes=lacking,
+            )
+
+    def charge(self, client: Client, cost: int, paid: int = 0) -> None:
+        """Charge to the client what a request costs, less what it has `paid` already.
+
+        Raises QueryError (RATE_LIMITED, retryAfter in seconds), charging nothing.
+        """
+        current = exchange.current.get()
+        if client.rate is not None:
+            standing = self._limiter.take(client.bucket, client.rate, cost, paid)
+            if current is not None:
+                current.standing = standing
+            self._allow(standing, f"a cost of {cost:,} is more than what is left of {client.rate:,} a minute")
+        if current is not None:
+            current.cost += cost - paid
+
+    @staticmethod
+    def _allow(standing: Standing, why: str) -> None:
+        if not standing.allowed:
+            raise QueryError(
+                "RATE_LIMITED", f"{why}: ask again in {standing.wait} seconds", retryAfter=standing.wait
+            )
+
+
+def _key_of(connection: HTTPConnection) -> str | None:
+    """Return the key that came with the request; other schemes of Authorization are a proxy's own affair."""
+    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    bearer = given.strip() if scheme.lower() == "bearer" else None
+    plain = connection.headers.get("x-api-key")
+    if bearer is not None and plain is not None and bearer != plain:
+        raise QueryError(
+            "UNAUTHENTICATED", "Authorization and X-API-Key hold different keys: send one of them"
+        )
+    return plain if bearer is None else bearer

@@ -1,0 +1,157 @@
+"""The outermost layer: what every request gets, whatever answers it.
+
+It makes the exchange, adds the headers that belong on each answer (the request's id, the rate limit's, what
+browsers are to keep to), masks what nobody foresaw, and tells log and metrics how it went.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
+from uuid import uuid4
+
+import orjson
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from btcql.access import ANY_ORIGIN, Access
+from graphql_api import exchange
+from graphql_api.errors import mask
+from graphql_api.exchange import Exchange
+
+Header = tuple[bytes, bytes]
+# How it went: the exchange, the scope, the status, the bytes of the body, seconds.
+Report = Callable[[Exchange, Scope, int, int, float], None]
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+# Answers are data: no browser is to make anything else of them. Strict-Transport-Security is for whoever
+# ends TLS, which this server does not. The pages have a content-security-policy of their own.
+_SECURITY: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+)
+_SECRETS = (b"authorization", b"x-api-key")
+_MISSING_KEY, _TOO_MANY = 401, 429
+_CLIENT_LEFT = 499  # in the log alone: nobody was there to be answered
+
+
+def edge(access: Access, reports: Sequence[Report]) -> list[Middleware]:
+    """Return the layers around the routes, outermost first.
+
+    Any web page may ask by default, as is usual of open data: nobody is known by a cookie, so a page learns
+    no more than its visitor's own address would, and a key only counts where a page itself has it.
+    """
+    cross_origin = Middleware(
+        CORSMiddleware,
+        allow_origins=access.origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "if-none-match",
+            "traceparent",
+            "x-api-key",
+            "x-request-id",
+        ],
+        expose_headers=["etag", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
+        max_age=86_400,
+    )
+    return [Middleware(Edge, reports=reports, any_origin=ANY_ORIGIN in access.origins), cross_origin]
+
+
+class Edge:
+    """The application with its outermost layer; `any_origin`: pages of any origin may ask it."""
+
+    def __init__(self, app: ASGIApp, reports: Sequence[Report], *, any_origin: bool) -> None:
+        self._app, self._reports = app, reports
+        self._vary = _SECRETS if any_origin else (*_SECRETS, b"origin")
+        policy = b"cross-origin" if any_origin else b"same-origin"
+        self._headers = (*_SECURITY, (b"cross-origin-resource-policy", policy))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, and its answer back."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        seen = _begin(scope["headers"])
+        status, size = 0, 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] in {"http.response.start", "websocket.accept"}:
+                status = message.get("status", 101)
+                message = {**message, "headers": self._complete(message.get("headers", ()), seen, status)}
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+            await send(message)
+
+        token = exchange.current.set(seen)
+        try:
+            await self._app(scope, receive, send_on)
+        except Exception as error:
+            if scope["type"] != "http" or status:
+                raise
+            await _answer_masked(error, send_on)
+        finally:
+            seconds = perf_counter() - began
+            for report in self._reports:
+                report(seen, scope, status or _CLIENT_LEFT, size, seconds)
+            exchange.current.reset(token)
+
+    def _complete(self, given: Iterable[Header], seen: Exchange, status: int) -> list[Header]:
+        headers = [(bytes(name).lower(), bytes(value)) for name, value in given]
+        names = {name for name, _ in headers}
+        headers += [header for header in self._headers if header[0] not in names]
+        headers.append((b"x-request-id", seen.request_id.encode()))
+        if not seen.gated:
+            return headers
+        _vary(headers, self._vary)
+        if status == _MISSING_KEY:
+            headers.append((b"www-authenticate", b'Bearer realm="btcql"'))
+        if (standing := seen.standing) is not None:
+            name = seen.policy
+            headers += [
+                (b"ratelimit-policy", f'"{name}";q={standing.rate};w=60'.encode()),
+                (
+                    b"ratelimit",
+                    f'"{name}";r={standing.remaining};t={standing.wait or standing.full_in}'.encode(),
+                ),
+            ]
+            if status == _TOO_MANY and b"retry-after" not in names:
+                headers.append((b"retry-after", b"%d" % standing.wait))
+        return headers
+
+
+def _begin(headers: Iterable[Header]) -> Exchange:
+    given = next((value for name, value in headers if name == b"x-request-id"), b"").decode("latin-1")
+    trace = next((value for name, value in headers if name == b"traceparent"), b"").decode("latin-1")
+    traced = _TRACE.fullmatch(trace)
+    return Exchange(
+        request_id=given if _SANE_ID.fullmatch(given) else uuid4().hex,
+        trace_id=traced[1] if traced else None,
+    )
+
+
+def _vary(headers: list[Header], names: Iterable[bytes]) -> None:
+    """Tell caches that the answer depends on these request headers too."""
+    for place, (name, value) in enumerate(headers):
+        if name == b"vary":
+            headers[place] = name, b", ".join([value, *names])
+            return
+    headers.append((b"vary", b", ".join(names)))
+
+
+async def _answer_masked(error: Exception, send: Send) -> None:
+    body = orjson.dumps({"errors": [mask(error)]})
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,114 @@
+"""The API's own figures for Prometheus, of this process: they need no database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import Scope
+
+from graphql_api.exchange import Exchange
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_COSTS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
+_NAMES = 100  # operations by name; clients choose their names, so there might be any number
+_LONGEST = 64  # characters
+_PAGES = {"/", "/healthz", "/readyz", "/metrics"}
+_GAUGES = {
+    "pool_size": "sessions there are",
+    "pool_max": "sessions there may be",
+    "pool_available": "sessions at nobody's service",
+    "requests_waiting": "reads that wait for a session",
+}
+_COUNTERS = {
+    "requests_num": ("reads", "reads that took a session"),
+    "requests_queued": ("waits", "reads that had to wait for a session"),
+    "requests_errors": ("refusals", "reads that got no session in time"),
+    "connections_num": ("connections", "attempts to connect"),
+    "connections_errors": ("connection_failures", "attempts to connect that failed"),
+    "connections_lost": ("connections_lost", "sessions found dead"),
+}
+Stats = Callable[[], Mapping[str, int]]
+
+
+class Telemetry:
+    """What requests took, cost and were refused; `pool_stats` tells how the pool of sessions stands."""
+
+    def __init__(self, pool_stats: Stats) -> None:
+        self._registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "btcql_request_duration_seconds",
+            "from a request to the end of its answer",
+            ["operation"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._cost = Histogram(
+            "btcql_request_cost",
+            "what a request was charged",
+            ["operation"],
+            buckets=_COSTS,
+            registry=self._registry,
+        )
+        self._statuses = Counter(
+            "btcql_responses", "answers by their HTTP status", ["status"], registry=self._registry
+        )
+        self._errors = Counter(
+            "btcql_errors", "errors in answers, by the contract's code", ["code"], registry=self._registry
+        )
+        self._bytes = Counter("btcql_response_bytes", "of the answers' bodies", registry=self._registry)
+        self._cache = Counter(
+            "btcql_answer_cache",
+            "answers by what the cache had: hit, miss, stale",
+            ["result"],
+            registry=self._registry,
+        )
+        self._registry.register(_PoolFigures(pool_stats))
+        self._names: set[str] = set()
+
+    def report(self, seen: Exchange, scope: Scope, status: int, size: int, seconds: float) -> None:
+        """Count a request that was answered with `status` and `size` bytes after `seconds`."""
+        operation = self._label(seen, scope["path"])
+        self._seconds.labels(operation).observe(seconds)
+        if seen.cost:
+            self._cost.labels(operation).observe(seen.cost)
+        self._statuses.labels(str(status)).inc()
+        self._bytes.inc(size)
+        for code in seen.codes:
+            self._errors.labels(code).inc()
+        if seen.cache is not None:
+            self._cache.labels(seen.cache).inc()
+
+    def exposition(self) -> bytes:
+        """Return the text that Prometheus reads."""
+        return generate_latest(self._registry)
+
+    def _label(self, seen: Exchange, path: str) -> str:
+        """Return the operation's name, if it is one of the first to be answered without an error."""
+        if path != "/graphql":
+            return path if path in _PAGES else "export" if path.startswith("/export/") else "other"
+        if seen.operation is None:
+            return "unnamed"
+        if seen.operation in self._names:
+            return seen.operation
+        if seen.codes or len(self._names) >= _NAMES or len(seen.operation) > _LONGEST:
+            return "other"
+        self._names.add(seen.operation)
+        return seen.operation
+
+
+class _PoolFigures(Collector):
+    """The pool's own statistics, as they are when asked for."""
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each figure."""
+        stats = self._stats()
+        for name, meaning in _GAUGES.items():
+            yield GaugeMetricFamily(f"btcql_{name.replace('requests', 'pool')}", meaning, stats.get(name, 0))
+        for name, (label, meaning) in _COUNTERS.items():
+            yield CounterMetricFamily(f"btcql_pool_{label}", meaning, stats.get(name, 0))
