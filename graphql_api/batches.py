@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import orjson
@@ -40,9 +40,8 @@ from numpy.typing import NDArray
 from btcql import calendar
 
 T = TypeVar("T")
-Texts: TypeAlias = Iterable[bytes]
 
-_BLOCK = 4096  # rows that are written in one go: what a processor's cache holds
+_BLOCK = 1024  # rows that are written in one go: what a processor's cache holds
 _DIRECTIVES = {"skip", "include"}
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # epoch microseconds
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
@@ -86,7 +85,7 @@ class Column:
                 return bool(values.min() >= _YEAR_1 and values.max() < _YEAR_10000)
         return True
 
-    def texts(self, kind: GraphQLOutputType, first: int, stop: int) -> Texts:
+    def texts(self, kind: GraphQLOutputType, first: int, stop: int) -> list[bytes]:
         """Return the values first, ..., stop - 1 as JSON."""
         values = self.values[first:stop]
         if isinstance(kind, GraphQLEnumType):
@@ -149,13 +148,14 @@ def render(batch: Batch[Any], item: GraphQLObjectType, selected: GroupedFieldSet
     if not len(batch):
         return b"[]"
     columns: list[tuple[Column, GraphQLOutputType]] = []
-    places: list[bytes] = []
+    glue = [b"{"]  # what stands before each column's value, and after the last
     for key, details in selected.items():
         if any(at.name.value not in _DIRECTIVES for each in details for at in each.node.directives or ()):
             return None
+        glue[-1] += b'"%b":' % key.encode() if glue == [b"{"] else b',"%b":' % key.encode()
         name = details[0].node.name.value
         if name == "__typename":
-            places.append(b'"%b":"%b"' % (key.encode(), item.name.encode()))
+            glue[-1] += b'"%b"' % item.name.encode()
             continue
         column, field = batch.columns.get(name), item.fields.get(name)
         if column is None or field is None or field.args:
@@ -165,17 +165,25 @@ def render(batch: Batch[Any], item: GraphQLObjectType, selected: GroupedFieldSet
         if getattr(kind, "name", None) != column.scalar or not column.is_plain(nullable=nullable):
             return None
         columns.append((column, kind))
-        places.append(b'"%b":%%b' % key.encode())
-    row = b"{" + b",".join(places) + b"}"
-    return b"[" + b",".join(_blocks(row, columns, len(batch))) + b"]"
+        glue.append(b"")
+    glue[-1] += b"}"
+    return _interleave(columns, glue, len(batch))
 
 
-def _blocks(row: bytes, columns: list[tuple[Column, GraphQLOutputType]], rows: int) -> Iterator[bytes]:
-    """Yield the rows' text, `row` being one of them with a `%b` for each column, a block at a time."""
+def _interleave(columns: list[tuple[Column, GraphQLOutputType]], glue: list[bytes], rows: int) -> bytes:
+    """Return the rows' JSON: the columns' values with the glue before, between and after them."""
+    if not columns:
+        return b"[" + b",".join(glue * rows) + b"]"
+    between = [glue[-1] + b"," + glue[0], *glue[1:-1]]
+    blocks = []
     for first in range(0, rows, _BLOCK):
         stop = min(first + _BLOCK, rows)
-        if columns:
-            texts = (column.texts(kind, first, stop) for column, kind in columns)
-            yield b",".join(map(row.__mod__, zip(*texts, strict=True)))
-        else:
-            yield b",".join([row] * (stop - first))
+        parts = [b""] * (2 * len(columns) * (stop - first))
+        for place, (column, kind) in enumerate(columns):
+            parts[2 * place :: 2 * len(columns)] = [between[place]] * (stop - first)
+            parts[2 * place + 1 :: 2 * len(columns)] = column.texts(kind, first, stop)
+        if not first:
+            parts[0] = b"[" + glue[0]
+        blocks.append(b"".join(parts))
+    blocks.append(glue[-1] + b"]")
+    return b"".join(blocks)

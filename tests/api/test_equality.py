@@ -1,0 +1,122 @@
+"""The served schema and its fast executor against strawberry's and graphql-core's own ways, and pandas."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+import strawberry
+from graphql import Executor as GraphQLExecutor
+from graphql import GraphQLSchema
+from strawberry.schema.config import StrawberryConfig
+
+from btcql import calendar
+from database.address import with_role
+from database.pool import Pool
+from database.roles import READER
+from graphql_api import batches
+from graphql_api.context import Context
+from graphql_api.executor import Executor
+from graphql_api.scalars import SCALARS
+from graphql_api.schema import Query, schema
+from tests.api.markets import NOW, resampled
+from tests.api.questions import Grammar
+from tests.api.serving import Api
+
+pytestmark = pytest.mark.parametrize("edition", ["plain"], indirect=True)
+QUESTIONS = 500
+
+
+def own_schema() -> GraphQLSchema:
+    """Return the schema as strawberry makes it."""
+    return strawberry.Schema(query=Query, config=StrawberryConfig(scalar_map=SCALARS))._schema
+
+
+class Remembering(Pool):
+    """A pool that asks the database once for the same, so that both ways are given the same rows."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._found: dict[Any, Any] = {}
+
+    async def run(self, reader: Any, /, *args: Any, **kwargs: Any) -> Any:
+        key = (reader, args, tuple(kwargs.items()))
+        if key not in self._found:
+            self._found[key] = await super().run(reader, *args, **kwargs)
+        return self._found[key]
+
+
+def test_500_random_questions_are_answered_as_graphql_core_answers_them(
+    markets_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: Counter[str] = Counter()
+    render = batches.render
+
+    def counting(*args: Any) -> bytes | None:
+        text = render(*args)
+        seen["objects" if text is None else "rendered"] += 1
+        return text
+
+    monkeypatch.setattr(batches, "render", counting)
+
+    async def compare() -> None:
+        pool = Remembering(with_role(markets_url, READER))
+        await pool.open()
+        fast, own = Executor(schema._schema), Executor(own_schema(), GraphQLExecutor)
+        grammar = Grammar(20260101)
+        context = Context(pool, calendar.microseconds(NOW))
+        for _ in range(QUESTIONS):
+            question = grammar.question()
+            operation = fast.prepare(question.text, None)
+            found = await fast.execute(operation, question.variables, context)
+            expected = await own.execute(operation, question.variables, context)
+            assert orjson.dumps(found.data) == orjson.dumps(expected.data), question
+            # of several fields that fail, the one that is first, which is a matter of time, ends the others
+            if question.fields == 1 or not (found.errors and expected.errors):
+                assert found.errors == expected.errors, question
+            seen.update(found.codes or ["answered"])
+        await pool.close()
+
+    asyncio.run(compare())
+    assert "INTERNAL" not in seen
+    assert seen["answered"] > QUESTIONS / 2
+    assert seen["RANGE_INVALID"] > 0
+    assert seen["rendered"] > QUESTIONS / 2
+    assert seen["objects"] == 0
+
+
+RULES = {"FIFTEEN_MINUTES": ("15min", 1), "HOUR": ("1h", 60), "FOUR_HOURS": ("4h", 60), "DAY": ("1D", 1440)}
+
+
+def test_random_series_are_what_pandas_computes_from_the_raw_bars(api: Api, bars: pd.DataFrame) -> None:
+    random = np.random.default_rng(20260101)
+    for _ in range(40):
+        interval = str(random.choice(list(RULES)))
+        rule, finest = RULES[interval]
+        known = resampled(bars[bars["minutes"] <= finest], rule).asfreq(rule)[:-1]
+        first = int(random.integers(len(known)))
+        shown = known.iloc[first : first + int(random.integers(1, 200))]
+        window = int(random.integers(1, 30))
+        end = shown.index[-1] + pd.Timedelta(rule)
+        bounds = f'from: "{shown.index[0].isoformat()}", to: "{end.isoformat()}"'
+        asked = f"range: {{instants: {{{bounds}}}}}, interval: {interval}"
+        found = api.market(
+            f"candles({asked}) {{ points {{ start open high low close volume }} }} "
+            f"movingAverage({asked}, window: {window}) {{ points {{ value }} }}"
+        )
+        points = pd.DataFrame(found["candles"]["points"])
+        assert (pd.to_datetime(points["start"]) == shown.index).all()
+        for name in ("open", "high", "low", "close"):
+            assert points[name].astype(float).tolist() == pytest.approx(
+                shown[name].tolist(), rel=0, nan_ok=True
+            )
+        volume = points["volume"].astype(float).tolist()
+        assert volume == pytest.approx(shown["volume"].tolist(), rel=1e-12, nan_ok=True)
+        averages = [np.nan if p["value"] is None else p["value"] for p in found["movingAverage"]["points"]]
+        rolling = known["close"].rolling(window).mean()[shown.index]
+        assert averages == pytest.approx(rolling.tolist(), rel=1e-9, nan_ok=True)
