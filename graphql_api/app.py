@@ -29,6 +29,7 @@ from graphql_api.persisted import AutomaticDocuments, read_documents
 from graphql_api.probes import Probes
 from graphql_api.schema import schema
 from graphql_api.telemetry import Telemetry
+from graphql_api.tracing import Tracing
 
 # The pages are whole in themselves: they may ask this server, and nobody else.
 _PAGE_HEADERS = {
@@ -48,7 +49,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings, database_url: str, clock: Callable[[], datetime] = utc_now) -> Starlette:
+def create_app(
+    settings: Settings,
+    database_url: str,
+    clock: Callable[[], datetime] = utc_now,
+    tracing: Tracing | None = None,
+) -> Starlette:
     """Return the API over the database at `database_url`; nothing is opened before its lifespan begins.
 
     `clock` tells the time (aware): it decides what is complete, stale and how old. The application runs
@@ -63,7 +69,9 @@ def create_app(settings: Settings, database_url: str, clock: Callable[[], dateti
     telemetry = Telemetry(pool.stats)
 
     def new_context(client: Client, reads: Reads = pool) -> Context:
-        return Context(reads, calendar.microseconds(clock()), settings.visualiser_url, client)
+        return Context(
+            reads, calendar.microseconds(clock()), settings.visualiser_url, client, tracing=tracing
+        )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -96,7 +104,7 @@ def create_app(settings: Settings, database_url: str, clock: Callable[[], dateti
             ),
             *Probes(pool, gate, telemetry, clock).routes(),
         ],
-        middleware=edge(access, [log_request, telemetry.report]),
+        middleware=edge(access, [log_request, telemetry.report], tracing),
         lifespan=lifespan,
     )
     app.state.settings = settings

@@ -11,6 +11,7 @@ import strawberry
 from database.pool import Connection, Reads
 from graphql_api.auth import ANYBODY, Client
 from graphql_api.cost import Cost
+from graphql_api.tracing import Tracing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,12 +27,16 @@ class Context:
     visualiser_url: str | None = None
     client: Client = ANYBODY
     cost: Cost | None = None
+    tracing: Tracing | None = None
 
     async def read(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Return what `reader` reads; raises what Pool.run raises."""
-        return await self.pool.run(reader, *args, **kwargs)
+        if self.tracing is None:
+            return await self.pool.run(reader, *args, **kwargs)
+        with self.tracing.read(reader.__name__):
+            return await self.pool.run(reader, *args, **kwargs)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

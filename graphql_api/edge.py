@@ -20,6 +20,7 @@ from btcql.access import ANY_ORIGIN, Access
 from graphql_api import exchange
 from graphql_api.errors import mask
 from graphql_api.exchange import Exchange
+from graphql_api.tracing import Tracing
 
 Header = tuple[bytes, bytes]
 # How it went: the exchange, the scope, the status, the bytes of the body, seconds.
@@ -40,10 +41,11 @@ _SECURITY: tuple[Header, ...] = (
 )
 _SECRETS = (b"authorization", b"x-api-key")
 _MISSING_KEY, _TOO_MANY = 401, 429
+_UNFORESEEN = 500
 _CLIENT_LEFT = 499  # in the log alone: nobody was there to be answered
 
 
-def edge(access: Access, reports: Sequence[Report]) -> list[Middleware]:
+def edge(access: Access, reports: Sequence[Report], tracing: Tracing | None) -> list[Middleware]:
     """Return the layers around the routes, outermost first.
 
     Any web page may ask by default, as is usual of open data: nobody is known by a cookie, so a page learns
@@ -64,14 +66,19 @@ def edge(access: Access, reports: Sequence[Report]) -> list[Middleware]:
         expose_headers=["etag", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
         max_age=86_400,
     )
-    return [Middleware(Edge, reports=reports, any_origin=ANY_ORIGIN in access.origins), cross_origin]
+    return [
+        Middleware(Edge, reports=reports, tracing=tracing, any_origin=ANY_ORIGIN in access.origins),
+        cross_origin,
+    ]
 
 
 class Edge:
     """The application with its outermost layer; `any_origin`: pages of any origin may ask it."""
 
-    def __init__(self, app: ASGIApp, reports: Sequence[Report], *, any_origin: bool) -> None:
-        self._app, self._reports = app, reports
+    def __init__(
+        self, app: ASGIApp, reports: Sequence[Report], tracing: Tracing | None, *, any_origin: bool
+    ) -> None:
+        self._app, self._reports, self._tracing = app, reports, tracing
         self._vary = _SECRETS if any_origin else (*_SECRETS, b"origin")
         policy = b"cross-origin" if any_origin else b"same-origin"
         self._headers = (*_SECURITY, (b"cross-origin-resource-policy", policy))
@@ -96,7 +103,14 @@ class Edge:
 
         token = exchange.current.set(seen)
         try:
-            await self._app(scope, receive, send_on)
+            if self._tracing is None or scope["type"] != "http":
+                await self._app(scope, receive, send_on)
+            else:
+                with self._tracing.request(scope, seen) as span:
+                    try:
+                        await self._app(scope, receive, send_on)
+                    finally:
+                        self._tracing.end(span, seen, status or _UNFORESEEN)
         except Exception as error:
             if scope["type"] != "http" or status:
                 raise
@@ -153,5 +167,5 @@ def _vary(headers: list[Header], names: Iterable[bytes]) -> None:
 async def _answer_masked(error: Exception, send: Send) -> None:
     body = orjson.dumps({"errors": [mask(error)]})
     headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.start", "status": _UNFORESEEN, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -33,6 +33,7 @@ def serve(
     from database.server import reader_url
     from graphql_api.app import create_app
     from graphql_api.logs import configure
+    from graphql_api.tracing import collected
 
     settings = Settings.read()
     settings = replace(
@@ -47,12 +48,13 @@ def serve(
         # An own server may be down now and up later: the API starts without it. The embedded one is started.
         if not settings.database_url:
             stack.enter_context(migrated(settings))
+        tracing = stack.enter_context(collected()) if settings.traces == "otlp" else None
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(settings, reader_url(settings)),
+                create_app(settings, reader_url(settings), tracing=tracing),
                 host=settings.host,
                 port=settings.port,
-                log_config=None,  # by configure_logs
+                log_config=None,  # as configured above
                 access_log=False,  # the API's own says more
                 proxy_headers=False,  # BTCQL_TRUSTED_PROXIES says whom to believe
                 server_header=False,

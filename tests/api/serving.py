@@ -18,6 +18,7 @@ from btcql.settings import Settings
 from database.address import with_role
 from database.roles import READER
 from graphql_api.app import create_app
+from graphql_api.tracing import Tracing
 from tests.api.markets import NOW
 
 # Most tests ask more in a minute than a stranger may.
@@ -55,10 +56,13 @@ class Api:
 
 @contextmanager
 def serving(
-    url: str, clock: Callable[[], datetime] = lambda: NOW, settings: Settings | None = None
+    url: str,
+    clock: Callable[[], datetime] = lambda: NOW,
+    settings: Settings | None = None,
+    tracing: Tracing | None = None,
 ) -> Iterator[Api]:
     """Serve the database at `url` to the reader, by uvicorn on a port of its own."""
-    app = create_app(settings or UNLIMITED, with_role(url, READER), clock)
+    app = create_app(settings or UNLIMITED, with_role(url, READER), clock, tracing)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

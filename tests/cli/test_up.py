@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import socketserver
@@ -263,5 +264,7 @@ def test_serve_alone_answers_and_stops(plain_btcql: Command, tmp_path: Path) -> 
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        _, told = process.communicate(timeout=30)
     assert answer["data"]["market"]["movement"]["close"] == float(daily_rows(30)[-1].split(",")[4])
+    (line,) = [json.loads(line) for line in told.splitlines() if line.startswith("{")]  # no terminal: JSON
+    assert (line["logger"], line["path"], line["status"]) == ("btcql.request", "/graphql", 200)
