@@ -14,7 +14,7 @@ import typer
 from btcql import __version__
 from btcql.errors import BtcqlError
 
-_COMMANDS = ("up", "data", "serve", "schedule", "database", "keys", "lake", "doctor")
+_COMMANDS = ("up", "data", "serve", "schedule", "database", "keys", "lake", "doctor", "backtest")
 # Ctrl-C, a service manager, a closed terminal
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OLDEST, _NEWEST = (3, 11), (3, 13)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -93,10 +93,8 @@ class Stages:
         self._progress.update(self._bars[family], completed=sum(shares.values()))
 
 
-@contextmanager
-def stages() -> Iterator[Stages]:
-    """Draw the stages while the block runs."""
-    columns = (
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
         SpinnerColumn(),
         TextColumn("{task.description:<20}"),
         BarColumn(),
@@ -106,7 +104,20 @@ def stages() -> Iterator[Stages]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+
+
+@contextmanager
+def counted(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Draw one bar while the block runs; what is yielded is told how many more are done."""
+    with Progress(*_columns(), console=console) as progress:
+        bar = progress.add_task(description, total=total)
+        yield lambda more: progress.advance(bar, more)
+
+
+@contextmanager
+def stages() -> Iterator[Stages]:
+    """Draw the stages while the block runs."""
+    with Progress(*_columns(), console=console) as progress:
         seen = Stages(progress)
         yield seen
         seen.finish()
