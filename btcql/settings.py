@@ -117,6 +117,9 @@ class Settings:
     traces: str = _setting(
         "BTCQL_TRACES", "off", "where spans go (btcql[otel]): otlp, to OTEL_EXPORTER_OTLP_ENDPOINT; or off"
     )
+    cache_text: str = _setting(
+        "BTCQL_CACHE_BYTES", "67108864", "most bytes of answers that the API keeps; 0: it keeps none"
+    )
     notify_text: str = _setting(
         "BTCQL_NOTIFY",
         "",
@@ -158,17 +161,11 @@ class Settings:
         for text, variable in ((self.port_text, "BTCQL_PORT"), (self.luigid_port_text, "BTCQL_LUIGID_PORT")):
             if not text.isdecimal() or not 1 <= int(text) <= 65535:  # noqa: PLR2004 - the range of TCP ports
                 raise SettingError(f"{variable}={text!r} is not a port: give a number from 1 to 65535")
-        if not re.fullmatch(r"[1-9]\d{0,11}", self.max_cost_text, re.ASCII):
-            raise SettingError(f"BTCQL_MAX_COST={self.max_cost_text!r} is no cost: give 250000")
         if self.engine not in {"duckdb", "spark"}:
             raise SettingError(f"BTCQL_ENGINE={self.engine!r} is not an engine: give duckdb or spark")
         if not self.exchange_patience_text.isdecimal():
             raise SettingError(
                 f"BTCQL_EXCHANGE_PATIENCE={self.exchange_patience_text!r} is no number of seconds: give 120"
-            )
-        if not re.fullmatch(r"[1-9]\d{0,9}", self.export_bars_text, re.ASCII):
-            raise SettingError(
-                f"BTCQL_EXPORT_BARS={self.export_bars_text!r} is not a number of bars: give 10000000"
             )
         if self.workers_text and not re.fullmatch(r"[1-9]\d?", self.workers_text):
             raise SettingError(f"BTCQL_WORKERS={self.workers_text!r} is not a number of tasks: give 1 to 99")
@@ -188,7 +185,20 @@ class Settings:
                 raise SettingError(
                     f"{variable}={value!r} is not one of its values: give {' or '.join(allowed)}"
                 )
+        self._check_bounds()
         _ = self.access  # what is wrong with it is said at once
+
+    def _check_bounds(self) -> None:
+        if not re.fullmatch(r"[1-9]\d{0,11}", self.max_cost_text, re.ASCII):
+            raise SettingError(f"BTCQL_MAX_COST={self.max_cost_text!r} is no cost: give 250000")
+        if not re.fullmatch(r"[1-9]\d{0,9}", self.export_bars_text, re.ASCII):
+            raise SettingError(
+                f"BTCQL_EXPORT_BARS={self.export_bars_text!r} is not a number of bars: give 10000000"
+            )
+        if not re.fullmatch(r"\d{1,12}", self.cache_text, re.ASCII):
+            raise SettingError(
+                f"BTCQL_CACHE_BYTES={self.cache_text!r} is no number of bytes: give 67108864, or 0"
+            )
 
     def _check_addresses(self) -> None:
         addresses = {
@@ -251,6 +261,11 @@ class Settings:
     def playground(self) -> bool:
         """Whether browsers are shown the playground."""
         return self.playground_text == "on"
+
+    @property
+    def cache_bytes(self) -> int:
+        """How many bytes of answers the API keeps."""
+        return int(self.cache_text)
 
     @property
     def luigid_port(self) -> int:

@@ -177,7 +177,8 @@ class Snapshot:
 def _translated(statement_seconds: float) -> Iterator[None]:
     try:
         yield
-    except errors.QueryCanceled as error:
+    # the statement itself, or an earlier one of its snapshot
+    except (errors.QueryCanceled, errors.InFailedSqlTransaction) as error:
         raise QueryError(
             "TIMEOUT",
             f"the answer took more than {statement_seconds:g} s: "

@@ -15,8 +15,12 @@ from starlette.routing import Route
 
 from btcql import calendar
 from btcql.settings import Settings
+from database.listener import Listener
 from database.pool import Pool, Reads
+from graphql_api.admission import Admission
+from graphql_api.answering import Answering
 from graphql_api.auth import Client, Gate
+from graphql_api.cache import Cache
 from graphql_api.context import Context
 from graphql_api.edge import edge
 from graphql_api.endpoint import Endpoint
@@ -62,6 +66,9 @@ def create_app(
     documents (BTCQL_PERSISTED_ONLY) that cannot be used.
     """
     pool = Pool(database_url)
+    listener = Listener(database_url)
+    executor = Executor(schema._schema, introspection=settings.introspection)  # noqa: SLF001 - its only door
+    answering = Answering(executor, pool, listener, Cache(settings.cache_bytes))
 
     keys = KeyRing(pool)
     access = settings.access
@@ -76,23 +83,23 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await pool.open()
-        noting = asyncio.create_task(keys.keep())
+        tasks = [asyncio.create_task(work) for work in (keys.keep(), listener.run())]
         try:
             yield
         finally:
-            noting.cancel()
-            await asyncio.wait([noting])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             await pool.close()
 
     async def show_start(_: Request) -> Response:
         return _page("index.html")
 
-    executor = Executor(schema._schema, introspection=settings.introspection)  # noqa: SLF001 - its only door
     listed = settings.persisted_only
     documents = read_documents(listed, executor) if listed else AutomaticDocuments()
-    estimator = Estimator(executor.schema, settings.max_cost)
+    admission = Admission(gate, executor, documents, Estimator(executor.schema, settings.max_cost))
     playground = _page("playground.html") if settings.playground else None
-    endpoint = Endpoint(gate, executor, new_context, documents, estimator, playground)
+    endpoint = Endpoint(gate, admission, answering, new_context, playground)
     app = Starlette(
         routes=[
             Route("/", show_start),

@@ -22,12 +22,16 @@ _STRANGERS = 60  # keys not known yet that one address may show in a minute: eac
 
 @dataclass(frozen=True)
 class Client:
-    """Who asks. rate: cost a minute, None without a limit; bucket: what its costs are counted under."""
+    """Who asks. rate: cost a minute, None without a limit; bucket: what its costs are counted under.
+
+    keyed: whether it showed a key.
+    """
 
     name: str
     scopes: frozenset[str] = ALL_SCOPES
     rate: int | None = None
     bucket: str = ""
+    keyed: bool = False
 
 
 ANYBODY = Client("anonymous")
@@ -84,7 +88,7 @@ class Gate:
         facts = None if sha256 is None else await self._keys.find(sha256)
         if facts is None:
             raise QueryError("UNAUTHENTICATED", "the API key is none of this server's, or it was revoked")
-        return Client(facts.name, facts.scopes, facts.rate, f"key {facts.key_id}")
+        return Client(facts.name, facts.scopes, facts.rate, f"key {facts.key_id}", keyed=True)
 
     @staticmethod
     def require(client: Client, needed: Mapping[str, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import strawberry
@@ -11,6 +11,7 @@ import strawberry
 from database.pool import Connection, Reads
 from graphql_api.auth import ANYBODY, Client
 from graphql_api.cost import Cost
+from graphql_api.lifetime import Extent
 from graphql_api.tracing import Tracing
 
 P = ParamSpec("P")
@@ -20,7 +21,10 @@ Resolver = TypeVar("Resolver", bound=Callable[..., object])
 
 @dataclass(frozen=True)
 class Context:
-    """One request: the database, and the instant (epoch microseconds) that it takes for now throughout."""
+    """One request: the database, and the instant (epoch microseconds) that it takes for now throughout.
+
+    extent: what its resolvers found out about how long the answer stands.
+    """
 
     pool: Reads
     now: int
@@ -28,11 +32,13 @@ class Context:
     client: Client = ANYBODY
     cost: Cost | None = None
     tracing: Tracing | None = None
+    extent: Extent = field(default_factory=Extent)
 
     async def read(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Return what `reader` reads; raises what Pool.run raises."""
+        self.extent.reads += 1
         if self.tracing is None:
             return await self.pool.run(reader, *args, **kwargs)
         with self.tracing.read(reader.__name__):

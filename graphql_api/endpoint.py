@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import orjson
 from graphql import OperationType
@@ -11,14 +10,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from btcql.errors import DatabaseUnavailableError, QueryError
-from graphql_api.auth import ALL_SCOPES, MIN_COST, Client, Gate
+from graphql_api.admission import Admission
+from graphql_api.answering import Answering, Found
+from graphql_api.auth import MIN_COST, Client, Gate
 from graphql_api.context import Context
 from graphql_api.deadline import attend
+from graphql_api.delivery import deliver, deliver_found
+from graphql_api.encoding import Encoded
 from graphql_api.errors import RETRY_SECONDS, STATUS, request_error
-from graphql_api.estimates import Estimator
-from graphql_api.exchange import name_operation
-from graphql_api.executor import Answer, DocumentError, Executor
-from graphql_api.persisted import Documents
+from graphql_api.executor import Answer, DocumentError
 from graphql_api.request import (
     GRAPHQL_JSON,
     JSON,
@@ -28,7 +28,6 @@ from graphql_api.request import (
     prefers_html,
     read_request,
 )
-from graphql_api.scopes import needed_scopes
 
 
 class Endpoint:
@@ -37,14 +36,13 @@ class Endpoint:
     def __init__(
         self,
         gate: Gate,
-        executor: Executor,
+        admission: Admission,
+        answering: Answering,
         new_context: Callable[[Client], Context],
-        documents: Documents,
-        estimator: Estimator,
         playground: Response | None,
     ) -> None:
-        self._gate, self._executor, self._new_context = gate, executor, new_context
-        self._documents, self._estimator, self._playground = documents, estimator, playground
+        self._gate, self._admission, self._answering = gate, admission, answering
+        self._new_context, self._playground = new_context, playground
 
     async def __call__(self, request: Request) -> Response:
         """Answer one HTTP request."""
@@ -58,7 +56,8 @@ class Endpoint:
             self._gate.charge(client, MIN_COST)
             # 2 what is asked
             asked = await read_request(request)
-            answer = await self._answer(request, asked, self._new_context(client))
+            context = self._new_context(client)
+            answer: Answer | Found = await self._answer(request, asked, context)
         except RefusedError as refused:
             body = {"errors": [request_error(str(refused))]}
             return Response(orjson.dumps(body), refused.status, refused.headers, media_type)
@@ -73,31 +72,22 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is masked like a field's
             answer = Answer.failing(error)
         # 8 on its way
-        return _respond(answer, media_type)
+        if isinstance(answer, Found):
+            state, shared = self._answering.state, not client.keyed
+            return await deliver_found(request, answer, state, context.now, media_type, shared=shared)
+        return await _respond(request, answer, media_type)
 
-    async def _answer(self, request: Request, asked: GraphQLRequest, context: Context) -> Answer:
-        # 3 the document
-        operation = self._executor.prepare(self._documents.text_of(asked), asked.operation_name)
-        self._documents.check(operation)
-        name_operation(operation.name)
+    async def _answer(self, request: Request, asked: GraphQLRequest, context: Context) -> Answer | Found:
+        operation, context = self._admission.admit(asked, context)
         if operation.node.operation is OperationType.SUBSCRIPTION:
             raise QueryError("BAD_USER_INPUT", "a subscription comes by WebSocket (graphql-transport-ws)")
-        # 4 its cost, before the database is asked; the document's own limits are checked where it is read
-        cost = self._estimator.estimate(operation, asked.variables, context.now)
-        context = replace(context, cost=cost)
-        # 5 what the client may ask, and the cost charged to it
-        if context.client.scopes != ALL_SCOPES:
-            needed = needed_scopes(self._executor.schema, operation.document, operation.node)
-            self._gate.require(context.client, needed)
-        self._gate.charge(context.client, max(MIN_COST, cost.total()), paid=MIN_COST)
-        # 6 an answer kept from before
-        # 7 a new one
-        return await attend(request, self._executor.execute(operation, asked.variables, context))
+        # 6 an answer kept from before, or 7 a new one
+        return await attend(request, self._answering.answer(operation, asked.variables, context))
 
 
-def _respond(answer: Answer, media_type: str) -> Response:
-    """Return the answer under the status that the specification has for it in this media type."""
-    headers = {"cache-control": "no-store", "vary": "accept"}
+async def _respond(request: Request, answer: Answer, media_type: str) -> Response:
+    """Return an answer with errors under the status that the specification has for it in this media type."""
+    headers = {}
     status = next((STATUS[code] for code in answer.codes if code in STATUS), 200)
     if answer.data is not None:
         status = 200
@@ -105,4 +95,4 @@ def _respond(answer: Answer, media_type: str) -> Response:
         status = 500 if "INTERNAL" in answer.codes else 400
     if status == STATUS["DATABASE_UNAVAILABLE"]:
         headers["retry-after"] = str(RETRY_SECONDS)
-    return Response(orjson.dumps(answer.body()), status, headers, f"{media_type}; charset=utf-8")
+    return await deliver(request, Encoded(orjson.dumps(answer.body())), status, headers, media_type)

@@ -26,6 +26,7 @@ async def read_movement(context: Context, facts: MarketFacts, asked: RangeInput)
     RANGE_TOO_LARGE when they need more bars than one answer may read.
     """
     span = resolve_movement(asked, facts, context.now)
+    context.extent.note_range(asked, span)
     if len(span) > MAX_BARS:
         raise QueryError(
             "RANGE_TOO_LARGE",

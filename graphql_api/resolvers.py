@@ -31,6 +31,8 @@ async def read_price(context: Context, facts: MarketFacts, at: datetime | None) 
     """
     asked = context.now if at is None else min(context.now, calendar.microseconds(at))
     end = min(asked, facts.through)
+    if at is None or asked > facts.through:
+        context.extent.note_open()
     found = await context.read(reader.fetch_price, facts.symbol, facts.first, end)
     if found is None:
         first = format_datetime(calendar.to_datetime(facts.first))
@@ -53,6 +55,9 @@ async def read_candles(
 ) -> CandleSeries:
     """Return the bars of a range; raises QueryError as `resolve`, `check_size` and `explain_missing` do."""
     span = resolve(asked, interval, facts, context.now, include_incomplete=include_incomplete)
+    context.extent.note_range(asked, span)
+    if include_incomplete:
+        context.extent.note_open()
     check_size(span, max_points)
     warnings = clamped_warnings(span, facts)
     bars = await read_bars(context, facts, span)
@@ -88,6 +93,7 @@ async def read_moving_average(
     """
     averages.check_window(window)
     span = resolve(asked, interval, facts, context.now)
+    context.extent.note_range(asked, span)
     check_size(span)
     warnings = clamped_warnings(span, facts)
     origin = calendar.number(facts.first, interval)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 
 import pandas as pd
@@ -12,13 +12,21 @@ import pytest
 from database.creation import create_database
 from database.migrate import migrate
 from tests.api.markets import issue_forecast, load, mixed, numbered, walk, without
-from tests.api.serving import Api, serving
+from tests.api.serving import Api, listens, serving
+from tests.conftest import Database, fresh_database
 
 
 @pytest.fixture(scope="session")
 def bars() -> pd.DataFrame:
     """The base bars of BTC-USD."""
     return mixed()
+
+
+@pytest.fixture
+def plain(start_server: Callable[[str], str]) -> Iterator[Database]:
+    """A fresh, migrated database of the plain edition, for what no edition matters to."""
+    with fresh_database(start_server("plain"), "plain") as fresh:
+        yield fresh
 
 
 @pytest.fixture(scope="session")
@@ -41,4 +49,5 @@ def markets_url(server_url: str, edition: str, bars: pd.DataFrame) -> str:
 def api(markets_url: str) -> Iterator[Api]:
     """The API over them; its clock stands at 2024-01-11T12:34:56Z."""
     with serving(markets_url) as running:
+        listens(running)
         yield running

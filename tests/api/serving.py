@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import httpx
@@ -52,6 +53,39 @@ class Api:
         """Return the one error of an answer."""
         (error,) = self.post(query, **variables).json()["errors"]
         return error
+
+
+@dataclass
+class Clock:
+    """A clock that is set by hand."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, **lengths: int) -> None:
+        self.now += timedelta(**lengths)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> float:
+    """Wait until the condition holds, and return how long that took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def listens(api: Api) -> None:
+    """Wait until the API follows the data's versions: what it answers before that stands for a second."""
+    spaces = count()
+
+    def knows() -> bool:
+        response = api.http.get("/graphql", params={"query": "{ markets { symbol } }" + " " * next(spaces)})
+        return response.headers["cache-control"] not in {"no-store", "public, max-age=1"}
+
+    wait_for(knows)
 
 
 @contextmanager

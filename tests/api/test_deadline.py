@@ -18,8 +18,7 @@ import pytest
 from database.pool import Pool
 from graphql_api import app, deadline
 from tests.api.markets import load, numbered
-from tests.api.serving import Api, serving
-from tests.api.test_availability import wait_for
+from tests.api.serving import Api, serving, wait_for
 from tests.conftest import Database
 
 pytestmark = pytest.mark.parametrize("edition", ["plain"], indirect=True, scope="session")
@@ -94,8 +93,9 @@ def test_when_all_sessions_are_taken_others_are_told_so_quickly(patient: Api, da
     with held(database.url) as holding, ThreadPoolExecutor(8) as clients:
         url = str(patient.http.base_url.join("/graphql"))
         waiting = [
-            clients.submit(httpx.post, url, json={"query": "{ markets { symbol } }"}, timeout=120)
-            for _ in range(8)
+            # each a question of its own, for one that several ask is read once
+            clients.submit(httpx.post, url, json={"query": "{ markets { symbol } }" + " " * n}, timeout=120)
+            for n in range(8)
         ]
         wait_for(lambda: holding.running() == 8, 60)
         began = time.monotonic()

@@ -16,8 +16,7 @@ from btcql.settings import Settings
 from graphql_api.export import bars as exports
 from graphql_api.resolvers import read_bars
 from tests.api.markets import load, numbered
-from tests.api.serving import Api, serving
-from tests.api.test_availability import wait_for
+from tests.api.serving import Api, serving, wait_for
 from tests.conftest import Database
 
 pytestmark = pytest.mark.parametrize("edition", ["plain"], indirect=True, scope="session")

@@ -1,0 +1,147 @@
+"""How a question is answered: from what is kept, or from one version of the data, once for all who ask."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import orjson
+
+from btcql.errors import DatabaseUnavailableError, QueryError
+from database.listener import DataState, Listener
+from database.pool import Connection, Pool, Reads
+from database.readers.version import fetch_version
+from graphql_api.cache import Cache, Flights, Kept, Question
+from graphql_api.context import Context
+from graphql_api.encoding import Encoded
+from graphql_api.exchange import add_error, note_cache
+from graphql_api.executor import Answer, Executor, Operation
+from graphql_api.lifetime import Extent, Rules
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Found:
+    """An answer without errors; `is_stale`: from before the database went away."""
+
+    kept: Kept
+    is_stale: bool = False
+
+
+class Answering:
+    """Answers operations; without a cache (capacity 0) it still sees to it that each is of one version."""
+
+    def __init__(self, executor: Executor, pool: Pool, listener: Listener, cache: Cache) -> None:
+        self._executor, self._pool, self._listener, self._cache = executor, pool, listener, cache
+        self._rules = Rules(executor.schema)
+        self._flights: Flights[Answer | Kept] = Flights()
+
+    @property
+    def state(self) -> DataState | None:
+        """The data's state, None while it is not known."""
+        return self._listener.state
+
+    async def answer(
+        self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
+    ) -> Answer | Found:
+        """Return the answer: an Answer, if it has errors."""
+        if not self._cache.capacity:
+            made = await self._make(operation, variables, context)
+            return Found(made) if isinstance(made, Kept) else made
+        question = Question(
+            operation.text,
+            operation.name,
+            orjson.dumps(variables, option=orjson.OPT_SORT_KEYS) if variables else b"",
+            context.client.scopes,
+        )
+        kept, state = self._cache.find(question), self.state
+        if kept is not None and _stands(kept, state, context.now):
+            note_cache("hit")
+            return Found(kept)
+        if kept is not None and self._listener.is_down:
+            note_cache("stale")
+            return Found(kept, is_stale=True)
+        leads = False
+
+        async def make() -> Answer | Kept:
+            nonlocal leads
+            leads = True
+            made = await self._make(operation, variables, context)
+            if isinstance(made, Kept):
+                self._cache.keep(question, made)
+            return made
+
+        version = None if state is None else state.version
+        made = await self._flights.join((question, version), make)
+        if isinstance(made, Kept):
+            note_cache("miss" if leads else "hit")
+            return Found(made)
+        if kept is not None and "DATABASE_UNAVAILABLE" in made.codes:
+            note_cache("stale")
+            return Found(kept, is_stale=True)
+        if not leads:  # the errors were told of where they were made
+            for error in made.errors:
+                add_error(error["extensions"])
+        return made
+
+    async def _make(
+        self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
+    ) -> Answer | Kept:
+        """Execute, so that all that is read is of one version.
+
+        Reads see what is committed; one version it was, if it is the same afterwards. If not, all is read
+        again in one snapshot, which costs two more journeys to the database.
+        """
+        state = self.state
+        reads = Versioned(self._pool, state.version if state else None)
+        try:
+            answer, extent = await self._execute(operation, variables, replace(context, pool=reads))
+            if (
+                extent.reads > 1
+                and not answer.errors
+                and await self._pool.run(fetch_version) != reads.version
+            ):
+                async with self._pool.snapshot() as snapshot:
+                    reads = Versioned(snapshot, None)
+                    answer, extent = await self._execute(operation, variables, replace(context, pool=reads))
+        except (DatabaseUnavailableError, QueryError) as error:
+            return Answer.refusing(error)
+        if answer.errors:
+            return answer
+        state = self.state
+        known = state if state is not None and state.version == reads.version else None
+        lifetime = self._rules.read(operation.text, extent, known, context.now)
+        return Kept(Encoded(orjson.dumps(answer.body())), reads.version, context.now, lifetime)
+
+    async def _execute(
+        self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
+    ) -> tuple[Answer, Extent]:
+        extent = Extent()
+        return await self._executor.execute(operation, variables, replace(context, extent=extent)), extent
+
+
+class Versioned:
+    """Reads of what is `version`, or newer; where it is not known, it is read before anything else."""
+
+    def __init__(self, reads: Reads, version: int | None) -> None:
+        self._reads, self.version = reads, version
+
+    async def run(
+        self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Return what `reader` reads; raises what the others' `run` raises."""
+        if self.version is None:
+            self._note(await self._reads.run(fetch_version))
+        return await self._reads.run(reader, *args, **kwargs)
+
+    def _note(self, version: int) -> None:
+        """Take in the version; of two that ask at a time the first counts, for both read after it."""
+        if self.version is None:
+            self.version = version
+
+
+def _stands(kept: Kept, state: DataState | None, now: int) -> bool:
+    return state is not None and kept.version == state.version and kept.made_at <= now < kept.lifetime.ends

@@ -1,0 +1,118 @@
+"""How long an answer stands.
+
+An answer is made of one version of the data, and stands while that is the newest, but no longer than:
+
+closed ranges of complete bars      no other bound: only a new version can change them
+anything else ("open")              the next 00:35 or 01:05 UTC, when the clock alone completes a day or makes
+                                    a market stale
+`ageSeconds`                        a second, which is as exact as it is
+`pipeline`, `nextRefreshAt`         not at all: runs and plans are not of the data's version
+loads whose aggregates are          a second: the two come by transactions of their own on TimescaleDB
+still being refreshed               Community
+
+To caches of others (Cache-Control) open answers are good until the pipeline's next run, closed ones for a
+day: a correction of the past reaches them that late, unless they ask with If-None-Match.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from graphql import GraphQLObjectType, GraphQLSchema
+
+from btcql import calendar
+from btcql.records import Interval
+from database.listener import DataState
+from graphql_api.inputs import RangeInput
+from graphql_api.ranges import Span
+
+_SECOND = 1_000_000
+_FOREVER = 2**62  # epoch microseconds
+_BOUNDARIES = (calendar.SETTLING, 65 * calendar.MINUTE)  # of a day, see types.Freshness
+_CLOSED_SECONDS = 86_400
+_UNPLANNED = 60 * _SECOND  # where no run is planned, or one is due: it may come at any time
+_UNSETTLED = _SECOND
+_SHORT = {"ageSeconds": _SECOND, "pipeline": 0, "nextRefreshAt": 0}
+_WORD = re.compile(r"\w+")
+# The fields of Query and Market that may be closed; any other, and introspection, is open.
+_CLOSABLE = {
+    "market",
+    "symbol",
+    "base",
+    "quote",
+    "price",
+    "movement",
+    "candles",
+    "movingAverage",
+    "__typename",
+}
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """Until when (epoch microseconds) an answer of the newest version stands; whether it is closed."""
+
+    ends: int
+    is_closed: bool
+
+    def max_age(self, state: DataState | None, now: int) -> int:
+        """Return for how many seconds from `now` others may keep the answer unasked."""
+        if self.is_closed:
+            return _CLOSED_SECONDS
+        planned = (
+            None if state is None or state.next_run_at is None else calendar.microseconds(state.next_run_at)
+        )
+        ends = min(self.ends, planned if planned is not None and planned > now else now + _UNPLANNED)
+        return max(0, ends - now) // _SECOND
+
+
+class Extent:
+    """What the resolvers of one answer found out: how often they read, and whether all was closed."""
+
+    __slots__ = ("is_closed", "reads")
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.is_closed = True
+
+    def note_range(self, asked: RangeInput, span: Span) -> None:
+        """Take in that `span` answers `asked`: closed, if it was given by its ends and is there whole."""
+        if span.clamped or (asked.days is None and asked.instants is None):
+            self.is_closed = False
+
+    def note_open(self) -> None:
+        """Take in that something was read which the next bar may change."""
+        self.is_closed = False
+
+
+class Rules:
+    """The rules above, for the fields of a schema."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        found: set[str] = {"__schema", "__type"}
+        for name in ("Query", "Market"):
+            kind = schema.get_type(name)
+            assert isinstance(kind, GraphQLObjectType)
+            found |= set(kind.fields)
+        self._opening = found - _CLOSABLE
+
+    def read(self, text: str, extent: Extent, state: DataState | None, now: int) -> Lifetime:
+        """Return the lifetime of the answer to the document `text`, made at the instant `now`.
+
+        The fields are taken from the document's words, among which is each of its fields: a word more can
+        only make the answer stand for less. `state` is that of the answer's version, None if it is not known.
+        """
+        words = set(_WORD.findall(text))
+        if state is None or not state.settled:
+            return Lifetime(now + _UNSETTLED, is_closed=False)
+        short = [stands for word, stands in _SHORT.items() if word in words]
+        if extent.is_closed and not short and not words & self._opening:
+            return Lifetime(_FOREVER, is_closed=True)
+        return Lifetime(min(next_boundary(now), now + min(short, default=_FOREVER - now)), is_closed=False)
+
+
+def next_boundary(now: int) -> int:
+    """Return the next instant at which the clock alone changes answers."""
+    midnight = calendar.floor(now, Interval.DAY)
+    return min(at for day in (0, 1) for b in _BOUNDARIES if (at := midnight + day * calendar.DAY + b) > now)
