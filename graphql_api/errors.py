@@ -20,6 +20,7 @@ from graphql_api.exchange import add_error
 RETRY_SECONDS = 5
 # Refusals that HTTP has a status for, in either media type; those with a wait carry Retry-After.
 STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "RATE_LIMITED": 429, "DATABASE_UNAVAILABLE": 503}
+_MOST_CHARACTERS = 1_000  # of a message
 
 logger = logging.getLogger("btcql.api")
 
@@ -28,7 +29,7 @@ def describe(error: GraphQLError) -> dict[str, Any]:
     """Return the error as the response says it; logs what is the server's own fault."""
     message, extensions = _explain(error)
     add_error(extensions)
-    described: dict[str, Any] = {"message": message}
+    described: dict[str, Any] = {"message": _shortened(message)}
     if error.locations:
         described["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
     if error.path is not None:
@@ -41,7 +42,7 @@ def request_error(message: str) -> dict[str, Any]:
     """Return the error of an HTTP request that holds no GraphQL request at all."""
     extensions = {"code": "BAD_USER_INPUT"}
     add_error(extensions)
-    return {"message": message, "extensions": extensions}
+    return {"message": _shortened(message), "extensions": extensions}
 
 
 def mask(error: Exception) -> dict[str, Any]:
@@ -49,6 +50,14 @@ def mask(error: Exception) -> dict[str, Any]:
     message, extensions = _mask(error, "no field")
     add_error(extensions)
     return {"message": message, "extensions": extensions}
+
+
+def _shortened(message: str) -> str:
+    """Return a message that names a value of any length, at a length that can be read."""
+    if len(message) <= _MOST_CHARACTERS:
+        return message
+    half = _MOST_CHARACTERS // 2
+    return f"{message[:half]} ... {message[-half:]}"
 
 
 def _explain(error: GraphQLError) -> tuple[str, dict[str, Any]]:

@@ -24,6 +24,7 @@ from btcql.errors import QueryError
 MAX_TOKENS = 2_000  # tools' introspection takes some 300
 MAX_DEPTH = 20  # selections within selections; the schema's own fields go 6 deep, introspection 18
 MAX_ALIASES = 30  # aliases and repeated fields
+MAX_ALIAS = 100  # characters: each point of an answer repeats them
 MAX_DIRECTIVES = 30
 MAX_SPREADS = 50
 MAX_SELECTIONS = 1_000  # with each fragment's as often as it is spread
@@ -86,6 +87,8 @@ class _Measure:
                 continue
             if isinstance(node, FieldNode):
                 name = (node.alias or node.name).value
+                if len(name) > MAX_ALIAS:
+                    raise _too_many(f"characters in the alias {name:.20}...", MAX_ALIAS)
                 self._aliases += node.alias is not None or name in names
                 names.add(name)
             self._read(getattr(node, "selection_set", None), depth + 1)
