@@ -34,8 +34,12 @@ class Grid:
 
 def lay(bars: Bars, span: Span, complete_stop: int) -> Grid:
     """Return the grid of `span` with `bars` in their places; bars from `complete_stop` on are incomplete."""
-    places = calendar.numbers(bars.start, span.interval) - span.first
     numbers = np.arange(span.first, span.stop, dtype=np.int64)
+    complete, filled = numbers < complete_stop, np.zeros(len(span), dtype=np.bool_)
+    if len(bars.start) == len(span):  # as is most common: each place has its bar
+        prices = (bars.open, bars.high, bars.low, bars.close, bars.volume)
+        return Grid(bars.start, *prices, bars.observed, complete, filled)
+    places = calendar.numbers(bars.start, span.interval) - span.first
     observed = np.zeros(len(span), dtype=np.int64)
     observed[places] = bars.observed
     return Grid(
@@ -46,8 +50,8 @@ def lay(bars: Bars, span: Span, complete_stop: int) -> Grid:
         close=scatter(bars.close, places, len(span)),
         volume=scatter(bars.volume, places, len(span)),
         observed=observed,
-        complete=numbers < complete_stop,
-        filled=np.zeros(len(span), dtype=np.bool_),
+        complete=complete,
+        filled=filled,
     )
 
 
@@ -80,6 +84,8 @@ def leave_out_missing(grid: Grid) -> Grid:
 
 def gaps(missing: NDArray[np.bool_], span: Span) -> list[tuple[int, int, int]]:
     """Return each stretch of missing bars as (start, end, bars), instants in epoch microseconds."""
+    if not missing.any():
+        return []
     edges = np.flatnonzero(np.diff(np.concatenate(([False], missing, [False])).astype(np.int8)))
     firsts, stops = edges[::2].tolist(), edges[1::2].tolist()
     return [

@@ -13,7 +13,7 @@ from graphql_api import summary as summaries
 from graphql_api.context import Context
 from graphql_api.inputs import RangeInput
 from graphql_api.ranges import MAX_BARS, Span, bounds, clamp, complete_stop
-from graphql_api.resolvers import clamped_warnings, explain_missing, read_bars
+from graphql_api.resolvers import clamped_warnings, explain_missing
 from graphql_api.types import Coverage, Extreme, Movement, ResolvedRange
 
 _FINER = (Interval.DAY, Interval.HOUR, Interval.MINUTE)
@@ -35,7 +35,7 @@ async def read_movement(context: Context, facts: MarketFacts, asked: RangeInput)
             maxPoints=MAX_BARS,
             suggestedInterval=calendar.coarser(span.start, span.end, span.interval, MAX_BARS),
         )
-    bars = await read_bars(context, facts, span)
+    bars = await context.read(reader.fetch_summed_bars, facts.symbol, span.interval, span.start, span.end)
     missing = np.ones(len(span), dtype=np.bool_)
     missing[calendar.numbers(bars.start, span.interval) - span.first] = False
     warnings = clamped_warnings(span, facts)

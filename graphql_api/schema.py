@@ -11,6 +11,7 @@ from btcql import __version__
 from btcql.records import DEFAULT_SYMBOL
 from database.readers import markets as reader
 from graphql_api.context import Info, described
+from graphql_api.directness import make_direct
 from graphql_api.market import Market, read_market, read_markets
 from graphql_api.pipeline import PipelineStatus, read_pipeline
 from graphql_api.scalars import SCALARS
@@ -52,6 +53,7 @@ class Query:
 
 
 schema = strawberry.Schema(query=Query, config=StrawberryConfig(scalar_map=SCALARS))
+make_direct(schema)
 
 
 def printed() -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from btcql import calendar
 from database.columns import Ints
-from database.readers.bars import Bars, Closes
+from database.readers.bars import Bars, Closes, SummedBars
 
 _DAYS_A_YEAR = 365  # bitcoin trades on all of them
 
@@ -38,7 +38,7 @@ class Summary:
         return 100 * self.change / self.open
 
 
-def summarise(bars: Bars) -> Summary | None:
+def summarise(bars: SummedBars) -> Summary | None:
     """Return the movement over `bars`; None if there are none.
 
     `average` is the mean of the base bars' closes, each weighed by its length: a day from minutes and a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, LiteralString
@@ -24,13 +25,16 @@ _BY_INTERVAL: dict[Interval, tuple[str, dict[str, Any]]] = {
     Interval.MONTH: ("fetch_days", {"unit": "month"}),
 }
 
+_BAR: tuple[LiteralString, ...] = ("ts", "open", "high", "low", "close", "volume", "observed")
+_SUMMED_BAR = (*_BAR, "close_sum", "minutes")
+
 
 @dataclass(frozen=True)
 class Bars:
     """n bars in ascending order: arrays of shape (n,).
 
     start: epoch microseconds; prices in the quote currency; volume in the base currency; observed: base
-    bars behind each; close_sum: the sum of their closes; minutes: the length of one of them.
+    bars behind each.
     """
 
     start: Ints
@@ -40,6 +44,12 @@ class Bars:
     close: Floats
     volume: Floats
     observed: Ints
+
+
+@dataclass(frozen=True)
+class SummedBars(Bars):
+    """The same with the sum of the closes of each one's base bars, and the length of one of those."""
+
     close_sum: Floats
     minutes: Ints
 
@@ -62,29 +72,22 @@ class Fineness:
 
 async def fetch_bars(connection: Connection, symbol: str, interval: Interval, start: int, end: int) -> Bars:
     """Return the bars that begin in [start, end), epoch microseconds; both bounds are bounds of bars."""
-    sql, parameters = _query(symbol, interval, start, end)
-    names = ("ts", "open", "high", "low", "close", "volume", "observed", "close_sum", "minutes")
-    columns = await fetch_columns(connection, sql, names, parameters)
-    ts, open_, high, low, close, volume, observed, close_sum, minutes = columns
-    return Bars(
-        instants(ts),
-        floats(open_),
-        floats(high),
-        floats(low),
-        floats(close),
-        floats(volume),
-        integers(observed),
-        floats(close_sum),
-        integers(minutes),
-    )
+    return Bars(*_decode(await _fetch(connection, _BAR, symbol, interval, start, end)))
+
+
+async def fetch_summed_bars(
+    connection: Connection, symbol: str, interval: Interval, start: int, end: int
+) -> SummedBars:
+    """Return the same with what their mean is computed from."""
+    *bar, close_sum, minutes = await _fetch(connection, _SUMMED_BAR, symbol, interval, start, end)
+    return SummedBars(*_decode(bar), floats(close_sum), integers(minutes))
 
 
 async def fetch_closes(
     connection: Connection, symbol: str, interval: Interval, start: int, end: int
 ) -> Closes:
     """Return the closes of the bars that begin in [start, end), epoch microseconds."""
-    sql, parameters = _query(symbol, interval, start, end)
-    ts, close = await fetch_columns(connection, sql, ("ts", "close"), parameters)
+    ts, close = await _fetch(connection, ("ts", "close"), symbol, interval, start, end)
     return Closes(instants(ts), floats(close))
 
 
@@ -148,9 +151,23 @@ async def fetch_price(connection: Connection, symbol: str, first: int, end: int)
     return None
 
 
-def _query(symbol: str, interval: Interval, start: int, end: int) -> tuple[LiteralString, dict[str, Any]]:
+async def _fetch(
+    connection: Connection,
+    names: Sequence[LiteralString],
+    symbol: str,
+    interval: Interval,
+    start: int,
+    end: int,
+) -> list[bytes | None]:
     name, parameters = _BY_INTERVAL[interval]
-    return query(name), {**_bounds(symbol, start, end), **parameters}
+    return await fetch_columns(connection, query(name), names, {**_bounds(symbol, start, end), **parameters})
+
+
+def _decode(columns: Sequence[bytes | None]) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats, Ints]:
+    """Return the columns of _BAR."""
+    ts, open_, high, low, close, volume, observed = columns
+    prices = floats(open_), floats(high), floats(low), floats(close)
+    return instants(ts), *prices, floats(volume), integers(observed)
 
 
 def _bounds(symbol: str, start: int, end: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import strawberry
 from graphql import Executor as GraphQLExecutor
-from graphql import GraphQLSchema
+from graphql import GraphQLObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 from btcql import calendar
@@ -28,7 +28,7 @@ from tests.api.markets import NOW, resampled
 from tests.api.questions import Grammar
 from tests.api.serving import Api
 
-pytestmark = pytest.mark.parametrize("edition", ["plain"], indirect=True)
+plain = pytest.mark.parametrize("edition", ["plain"], indirect=True)
 QUESTIONS = 500
 
 
@@ -51,6 +51,15 @@ class Remembering(Pool):
         return self._found[key]
 
 
+def test_every_field_of_a_market_is_resolved_directly() -> None:
+    kinds = schema._schema.type_map
+    for kind in (kinds["Query"], kinds["Market"], kinds["CandleSeries"], kinds["Movement"]):
+        assert isinstance(kind, GraphQLObjectType)
+        resolvers = {field.resolve.__module__ for field in kind.fields.values() if field.resolve}
+        assert resolvers == {"graphql_api.directness"}
+
+
+@plain
 def test_500_random_questions_are_answered_as_graphql_core_answers_them(
     markets_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +102,7 @@ def test_500_random_questions_are_answered_as_graphql_core_answers_them(
 RULES = {"FIFTEEN_MINUTES": ("15min", 1), "HOUR": ("1h", 60), "FOUR_HOURS": ("4h", 60), "DAY": ("1D", 1440)}
 
 
+@plain
 def test_random_series_are_what_pandas_computes_from_the_raw_bars(api: Api, bars: pd.DataFrame) -> None:
     random = np.random.default_rng(20260101)
     for _ in range(40):
