@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from btcql.access import Network
 
 UNKNOWN = "unknown"  # the peer of a Unix socket
+_KEPT = 4096
 _SITE = 64  # bits of IPv6 that one customer is given at least
 
 
@@ -18,6 +20,8 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
     asked by, so that the first address from there that is no trusted proxy's is the client's; what stands
     left of it anybody may have written.
     """
+    if not forwarded or not trusted:
+        return _written(peer or UNKNOWN)
     address = peer or UNKNOWN
     chain = [part.strip() for value in forwarded for part in value.split(",")]
     while chain and _is_trusted(address, trusted):
@@ -25,9 +29,10 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
         if candidate is None:
             break
         address = candidate
-    return _plain(address) or address
+    return _written(address)
 
 
+@lru_cache(_KEPT)
 def limited_as(address: str) -> str:
     """Return what an address is limited as: 64 bits of IPv6 as one, for their owner may use all."""
     try:
@@ -42,6 +47,11 @@ def limited_as(address: str) -> str:
 def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     plain = _plain(address)
     return plain is not None and any(ip_address(plain) in network for network in trusted)
+
+
+@lru_cache(_KEPT)
+def _written(address: str) -> str:
+    return _plain(address) or address
 
 
 def _plain(text: str) -> str | None:

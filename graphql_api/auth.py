@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from starlette.requests import HTTPConnection
 
@@ -17,6 +18,7 @@ from graphql_api.limiter import Limiter, Standing
 
 ALL_SCOPES = frozenset(SCOPES)
 MIN_COST = 1  # of any request
+_KEPT = 4096  # clients without a key, each made once
 _STRANGERS = 60  # keys not known yet that one address may show in a minute: each asks the database
 
 
@@ -44,6 +46,7 @@ class Gate:
         self._access, self._keys = access, keys
         self._limiter = limiter or Limiter()
         self._strangers = Limiter()
+        self._anonymous = lru_cache(_KEPT)(self._anybody_at)
 
     async def identify(self, connection: HTTPConnection, key: str | None = None) -> Client:
         """Return who asks; `key` comes another way than by a header, as in a socket's first message.
@@ -61,12 +64,7 @@ class Gate:
         if text is not None:
             client = await self._of_key(text, address)
         elif self._access.anonymous_scopes:
-            client = Client(
-                "anonymous",
-                self._access.anonymous_scopes,
-                self._access.anonymous_rate,
-                f"address {address}",
-            )
+            client = self._anonymous(address)
         else:
             raise QueryError(
                 "UNAUTHENTICATED",
@@ -75,9 +73,11 @@ class Gate:
         if current is not None:
             current.client = client.name
             current.policy = "anonymous" if text is None else "key"
-            if client.rate is not None:
-                current.standing = self._limiter.take(client.bucket, client.rate, 0)
         return client
+
+    def _anybody_at(self, address: str) -> Client:
+        access = self._access
+        return Client("anonymous", access.anonymous_scopes, access.anonymous_rate, f"address {address}")
 
     async def _of_key(self, text: str, address: str) -> Client:
         sha256 = digest(text)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from os import urandom
 from time import perf_counter
-from uuid import uuid4
 
 import orjson
 from starlette.middleware import Middleware
@@ -26,8 +26,8 @@ Header = tuple[bytes, bytes]
 # How it went: the exchange, the scope, the status, the bytes of the body, seconds.
 Report = Callable[[Exchange, Scope, int, int, float], None]
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-_TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 # Answers are data: no browser is to make anything else of them. Strict-Transport-Security is for whoever
 # ends TLS, which this server does not. The pages have a content-security-policy of their own.
 _SECURITY: tuple[Header, ...] = (
@@ -113,6 +113,7 @@ class Edge:
                         self._tracing.end(span, seen, status or _UNFORESEEN)
         except Exception as error:
             if scope["type"] != "http" or status:
+                mask(error)  # nothing can be said any more, but in the log
                 raise
             await _answer_masked(error, send_on)
         finally:
@@ -122,7 +123,7 @@ class Edge:
             exchange.current.reset(token)
 
     def _complete(self, given: Iterable[Header], seen: Exchange, status: int) -> list[Header]:
-        headers = [(bytes(name).lower(), bytes(value)) for name, value in given]
+        headers = list(given)
         names = {name for name, _ in headers}
         headers += [header for header in self._headers if header[0] not in names]
         headers.append((b"x-request-id", seen.request_id.encode()))
@@ -146,13 +147,13 @@ class Edge:
 
 
 def _begin(headers: Iterable[Header]) -> Exchange:
-    given = next((value for name, value in headers if name == b"x-request-id"), b"").decode("latin-1")
-    trace = next((value for name, value in headers if name == b"traceparent"), b"").decode("latin-1")
-    traced = _TRACE.fullmatch(trace)
-    return Exchange(
-        request_id=given if _SANE_ID.fullmatch(given) else uuid4().hex,
-        trace_id=traced[1] if traced else None,
-    )
+    request_id, trace_id = "", None
+    for name, value in headers:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            request_id = value.decode()
+        elif name == b"traceparent" and (traced := _TRACE.fullmatch(value)):
+            trace_id = traced[1].decode()
+    return Exchange(request_id or urandom(16).hex(), trace_id)
 
 
 def _vary(headers: list[Header], names: Iterable[bytes]) -> None:

@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
+from typing import NamedTuple
 
 _WINDOW = 60  # seconds
 _MOST = 100_000  # buckets; of those that a client used longest ago the debts are forgotten
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """How a client stands: cost a minute, what is left of it, seconds until it is full or enough."""
 
     rate: int

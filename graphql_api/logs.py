@@ -32,6 +32,8 @@ def configure(form: str, level: str, stream: TextIO | None = None) -> None:
     human = form == "human" or (form == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(HumanLines() if human else JsonLines())
+    # what no line tells, for it takes time to find out
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -61,7 +63,10 @@ def log_request(seen: Exchange, scope: Scope, status: int, size: int, seconds: f
     }
     if seen.error_ids:
         fields["errorIds"] = seen.error_ids
-    logger.log(level, "%s %s %s", method, path[:_LONGEST], status, extra={"fields": fields})
+    # as logger.log does, but for the search of who called it, which is known
+    record = logging.LogRecord(logger.name, level, "", 0, f"{method} {path[:_LONGEST]} {status}", None, None)
+    record.fields = fields
+    logger.handle(record)
 
 
 class JsonLines(logging.Formatter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -67,14 +68,17 @@ class Telemetry:
         )
         self._registry.register(_PoolFigures(pool_stats))
         self._names: set[str] = set()
+        # a label's series, found once
+        self._seconds_of, self._cost_of = cache(self._seconds.labels), cache(self._cost.labels)
+        self._status_of = cache(self._statuses.labels)
 
     def report(self, seen: Exchange, scope: Scope, status: int, size: int, seconds: float) -> None:
         """Count a request that was answered with `status` and `size` bytes after `seconds`."""
         operation = self._label(seen, scope["path"])
-        self._seconds.labels(operation).observe(seconds)
+        self._seconds_of(operation).observe(seconds)
         if seen.cost:
-            self._cost.labels(operation).observe(seen.cost)
-        self._statuses.labels(str(status)).inc()
+            self._cost_of(operation).observe(seen.cost)
+        self._status_of(str(status)).inc()
         self._bytes.inc(size)
         for code in seen.codes:
             self._errors.labels(code).inc()
