@@ -88,7 +88,7 @@ def test_a_request_is_one_line_with_its_ids_and_without_what_was_asked(loaded: D
         "client": "anonymous",
         "codes": [],
         "cost": 3,
-        "cache": None,
+        "cache": "miss",
         "durationMs": 0,
         "bytes": len(answer.content),
     }
@@ -142,6 +142,7 @@ def samples(api: Api) -> dict[tuple[str, ...], float]:
 def test_metrics_count_requests_by_operation_and_never_by_any_number_of_names(loaded: Database) -> None:
     with serving(loaded.url) as api:
         ask(api, NAMED, {"s": "DAY-USD"})
+        ask(api, NAMED, {"s": "DAY-USD"})
         ask(api, NAMED, {"s": "X-USD"})
         ask(api, "query Wrong { market { symbol } }")  # BTC-USD is not there
         for number in range(120):
@@ -151,9 +152,10 @@ def test_metrics_count_requests_by_operation_and_never_by_any_number_of_names(lo
     assert {"Mine", "Q0", "Q98", "other"} <= labels
     assert not {"Wrong", "Q99"} & labels
     assert len(labels) <= 104
-    assert found["request_duration_seconds_count", "Mine"] == 2
+    assert found["request_duration_seconds_count", "Mine"] == 3
     assert found["request_duration_seconds_count", "other"] == 22
-    assert found["request_cost_sum", "Mine"] == 6
+    assert found["request_cost_sum", "Mine"] == 9
+    assert found["answer_cache_total", "hit"] == 1
     assert found["errors_total", "MARKET_NOT_FOUND"] == 2
     assert found["responses_total", "200"] >= 123
     assert found["database_up",] == 1
