@@ -8,6 +8,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 RETROSPECTIVE_AFTER = timedelta(days=2)
+# Said wherever a forecast is shown: measured, for any method that was tried.
+STATEMENT = (
+    "The central line is no more accurate than today's price: what the forecast offers is its bands, "
+    "and nothing is promised."
+)
 
 
 class DailyColumns(NamedTuple):
@@ -55,6 +60,29 @@ class Vintage:
     probabilities: tuple[float, ...]
     points: tuple[ForecastPoint, ...]
     model: ModelCard
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestRecord:
+    """How a model would have done on a market's past days, all horizons together.
+
+    pinball_ratio: to the four-year quantiles' loss; relative_mae: of the median, to the last price's;
+    coverage80, coverage95: shares of outcomes that the bands held; year_...: of the year's origins that ends
+    with the last one. data_hash: sha256 (hex) of the market's bars.
+    """
+
+    name: str
+    version: str
+    data_hash: str
+    first_origin: date
+    last_origin: date
+    origins: int
+    pinball_ratio: float
+    relative_mae: float
+    coverage80: float
+    coverage95: float
+    year_coverage80: float
+    year_coverage95: float
 
 
 def is_retrospective(based_on: date, issued_at: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 
 from psycopg.types.json import Jsonb
@@ -9,7 +10,7 @@ from psycopg.types.json import Jsonb
 from btcql.calendar import SETTLING
 from btcql.errors import ForecastError
 from btcql.records import utc
-from btcql.vintages import DailyColumns, Vintage, is_retrospective
+from btcql.vintages import BacktestRecord, DailyColumns, Vintage, is_retrospective
 from database.connection import Connection
 from database.queries import query
 from database.version import record_change
@@ -79,6 +80,15 @@ def write_vintage(connection: Connection, symbol: str, vintage: Vintage, issued_
         _write_forecast(connection, symbol, vintage, utc(issued_at), added[0])
         record_change(connection, symbol, "forecast")
     return True
+
+
+def write_backtest(connection: Connection, symbol: str, record: BacktestRecord, made_at: datetime) -> None:
+    """Write how a model would have done on the market; from now on it is the one that is shown."""
+    with connection.transaction():
+        connection.execute(
+            query("write_backtest"), {**asdict(record), "symbol": symbol, "made_at": utc(made_at)}
+        )
+        record_change(connection, symbol, "backtest")
 
 
 def _write_forecast(

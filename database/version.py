@@ -8,7 +8,7 @@ from database.connection import Connection
 from database.queries import query
 
 CHANNEL = "btcql_change"
-Kind = Literal["load", "removal", "aggregates", "forecast"]
+Kind = Literal["load", "removal", "aggregates", "forecast", "backtest"]
 
 
 def record_change(connection: Connection, symbol: str, kind: Kind) -> None:

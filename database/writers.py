@@ -90,7 +90,7 @@ def remove_market(connection: Connection, symbol: str) -> int:
     """
     with connection.transaction():
         connection.execute(query("share_refresh"))
-        statements = ["remove_markers", "remove_forecasts"]
+        statements = ["remove_markers", "remove_forecasts", "remove_backtests"]
         if read_capabilities(connection).continuous_aggregates:
             stretch = connection.execute(query("read_stretch"), {"symbol": symbol}).fetchone()
             if stretch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
 
 import strawberry
@@ -9,6 +10,7 @@ import strawberry
 from btcql import calendar
 from btcql.errors import QueryError
 from btcql.records import Interval
+from btcql.vintages import STATEMENT
 from database.readers import forecasts as reader
 from database.readers.forecasts import Vintage, VintagePoint
 from database.readers.markets import MarketFacts
@@ -62,7 +64,8 @@ class ForecastPoint:
 @strawberry.type(
     description=(
         "pinballRatio: mean pinball loss over the baseline's (rolling 4-year historical quantiles); "
-        "below 1 is better. relativeMae: against 'the last price'."
+        "below 1 is better. relativeMae: against 'the last price'. coverage: the share of outcomes that the "
+        "band held; yearCoverage: of the origins of the year that ends with lastOrigin. By `btcql backtest`."
     )
 )
 class BacktestScore:
@@ -73,6 +76,10 @@ class BacktestScore:
     relative_mae: float
     coverage80: float
     coverage95: float
+    year_coverage80: float
+    year_coverage95: float
+    first_origin: date
+    last_origin: date
 
 
 @strawberry.type
@@ -99,6 +106,11 @@ class Forecast:
     model: ForecastModel
     points: list[ForecastPoint]
 
+    @strawberry.field
+    def statement(self) -> str:
+        """What its central line is worth, for people: show it beside the forecast."""
+        return STATEMENT
+
 
 async def read_forecast(context: Context, facts: MarketFacts, as_of: date | None, horizon: int) -> Forecast:
     """Return the newest forecast based on days up to and including `as_of` (None: of all).
@@ -114,6 +126,9 @@ async def read_forecast(context: Context, facts: MarketFacts, as_of: date | None
     if horizon > vintage.horizons:
         raise QueryError("BAD_USER_INPUT", f"horizon {horizon} is beyond this forecast's {vintage.horizons}")
     points = await context.read(reader.fetch_points, facts.symbol, vintage, horizon)
+    backtest = await context.read(
+        reader.fetch_backtest, facts.symbol, vintage.model_name, vintage.model_version
+    )
     complete = calendar.start_of(complete_stop(facts, Interval.DAY, context.now), Interval.DAY)
     overdue = calendar.midnight(vintage.based_on) + calendar.DAY < complete
     return Forecast(
@@ -128,7 +143,7 @@ async def read_forecast(context: Context, facts: MarketFacts, as_of: date | None
             trained_from=vintage.trained_from,
             trained_through=vintage.trained_through,
             data_hash=vintage.data_hash,
-            backtest=None,
+            backtest=None if backtest is None else BacktestScore(**asdict(backtest)),
         ),
         points=[_point(vintage, point, complete) for point in points],
     )

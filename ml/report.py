@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from btcql.vintages import STATEMENT, BacktestRecord
 from ml import model, rivals
 from ml.backtest import MODEL, Outcomes
 from ml.evaluation import BLOCK_DAYS, Evaluation, evaluate, loss_ratio
@@ -16,8 +17,8 @@ from ml.frame import DailyBars
 from ml.returns import HORIZONS
 
 NAME = "README.md"
-CENTRAL = "The central line is no more accurate than today's price; what the forecast offers is its bands."
 _EXAMPLES = 3
+_YEAR = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,28 @@ def write(backtest: Backtest) -> dict[str, str]:
     return {NAME: "\n".join(parts), **charts}
 
 
+def record(backtest: Backtest) -> BacktestRecord:
+    """Return what is kept of a backtest beside the model's forecasts."""
+    outcomes = backtest.outcomes
+    pooled = evaluate(outcomes, MODEL, backtest.every)
+    since = outcomes.day[-1] - _YEAR
+    year = evaluate(_only(outcomes, np.array([day > since for day in outcomes.day])), MODEL, backtest.every)
+    return BacktestRecord(
+        name=model.NAME,
+        version=model.VERSION,
+        data_hash=backtest.bars.data_hash(),
+        first_origin=outcomes.day[0],
+        last_origin=outcomes.day[-1],
+        origins=len(outcomes.day),
+        pinball_ratio=pooled.pinball_ratio,
+        relative_mae=pooled.relative_mae,
+        coverage80=pooled.coverage[80],
+        coverage95=pooled.coverage[95],
+        year_coverage80=year.coverage[80],
+        year_coverage95=year.coverage[95],
+    )
+
+
 def _summary(backtest: Backtest) -> Iterable[str]:
     outcomes, used = backtest.outcomes, backtest.bars
     yield f"# How the forecast of {backtest.symbol} would have done\n"
@@ -61,7 +84,7 @@ def _summary(backtest: Backtest) -> Iterable[str]:
         f"{outcomes.day[-1]}; {max(HORIZONS)} days ahead. Each forecast was made from the days up to its "
         f"origin alone, by {model.NAME} version {model.VERSION}, trained anew.\n"
     )
-    yield f"**{CENTRAL}**\n"
+    yield f"**{STATEMENT}**\n"
     if outcomes.refused:
         day, why = next(iter(outcomes.refused.items()))
         yield f"From {len(outcomes.refused)} more origins none could be made, the first {day}: {why}\n"

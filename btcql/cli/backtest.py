@@ -15,6 +15,8 @@ from btcql.records import DEFAULT_SYMBOL, check_symbol
 from btcql.settings import Settings
 
 if TYPE_CHECKING:
+    from btcql.vintages import BacktestRecord
+    from ml.backtest import Outcomes
     from ml.frame import DailyBars
 
 _FIRST = date(2018, 1, 1)  # of BTC-USD: six years to learn from
@@ -46,33 +48,53 @@ def backtest(
 ) -> None:
     """Forecast from past days, each from its past alone, and report how that did against other methods."""
     from btcql.cli.pipeline import migrated
-    from btcql.cli.progress import counted
-    from ml import report, rivals
-    from ml.backtest import METHODS, MODEL, last_origin, origins, run
-    from ml.evaluation import evaluate
-    from ml.vintage import FEWEST_DAYS
+    from ml import report
 
     settings = Settings.read()
     with migrated(settings) as url:
         bars = _read_bars(url, check_symbol(symbol))
+        start, end = _span(bars, first, last)
+        made = report.Backtest(symbol, bars, every, _run(bars, start, end, every, settings.workers))
+        folder = settings.home / "reports" / f"backtest-{symbol}"
+        _publish(report.write(made), folder)
+        record = report.record(made)
+        _keep(url, symbol, record)
+    typer.echo(
+        f"{symbol}, {record.origins} origins: pinball {record.pinball_ratio:.4f} of the baseline's, the 80 % "
+        f"band held {record.coverage80:.1%}, the 95 % band {record.coverage95:.1%}\n{folder / report.NAME}"
+    )
+
+
+def _span(bars: DailyBars, first: datetime | None, last: datetime | None) -> tuple[date, date]:
+    from ml.backtest import last_origin
+    from ml.vintage import FEWEST_DAYS
+
     earliest = max(_FIRST, bars.day[0].item() + timedelta(days=FEWEST_DAYS - 1))
     start, end = first.date() if first else earliest, last.date() if last else last_origin(bars)
     if end < start:
         raise SettingError(
             f"--from {start} is after --to {end}: give an earlier first or a later last origin"
         )
+    return start, end
+
+
+def _run(bars: DailyBars, start: date, end: date, every: int, processes: int) -> Outcomes:
+    from btcql.cli.progress import counted
+    from ml import rivals
+    from ml.backtest import METHODS, origins, run
+
     days = origins(bars, start, end, every)
     methods = (*METHODS, rivals.ARIMA) if rivals.has_arima() else METHODS
     with counted("Backtest", len(days)) as progress:
-        outcomes = run(bars, days, settings.workers, progress, methods)
-    folder = settings.home / "reports" / f"backtest-{symbol}"
-    _publish(report.write(report.Backtest(symbol, bars, every, outcomes)), folder)
-    pooled = evaluate(outcomes, MODEL, every)
-    typer.echo(
-        f"{symbol}, {len(outcomes.day)} origins: pinball {pooled.pinball_ratio:.4f} of the baseline's, "
-        f"the 80 % band held {pooled.coverage[80]:.1%}, the 95 % band {pooled.coverage[95]:.1%}\n"
-        f"{folder / report.NAME}"
-    )
+        return run(bars, days, processes, progress, methods)
+
+
+def _keep(url: str, symbol: str, record: BacktestRecord) -> None:
+    from database.connection import connected
+    from database.forecasts import write_backtest
+
+    with connected(url) as connection:
+        write_backtest(connection, symbol, record, datetime.now(UTC))
 
 
 def _read_bars(url: str, symbol: str) -> DailyBars:

@@ -103,3 +103,7 @@ DELETE FROM load WHERE symbol = %s;
 -- name: remove_forecasts
 -- With their points, by the foreign keys.
 DELETE FROM forecast_model WHERE symbol = %s;
+
+-- name: remove_backtests
+-- What was shown of made-up bars says nothing of real ones.
+DELETE FROM forecast_backtest WHERE symbol = %s;

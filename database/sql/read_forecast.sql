@@ -24,3 +24,12 @@ LEFT JOIN candle_1d AS d
       AND d.ts >= %(start)s AND d.ts < %(end)s
 WHERE p.forecast_id = %(forecast_id)s AND p.horizon <= %(horizon)s
 ORDER BY p.horizon
+
+-- name: fetch_backtest
+-- how the model that made a forecast would have done on this market, by its newest backtest
+SELECT origins, pinball_ratio, relative_mae, coverage80, coverage95, year_coverage80, year_coverage95,
+       first_origin, last_origin
+FROM forecast_backtest
+WHERE symbol = %(symbol)s AND name = %(name)s AND version = %(version)s
+ORDER BY made_at DESC
+LIMIT 1

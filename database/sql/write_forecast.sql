@@ -39,3 +39,11 @@ INSERT INTO forecast_point (forecast_id, horizon, day, prices) VALUES (%s, %s, %
 -- name: read_newest_vintage
 -- What a person is told who asked for it.
 SELECT based_on FROM forecast WHERE symbol = %s AND based_on <= %s ORDER BY based_on DESC LIMIT 1;
+
+-- name: write_backtest
+-- Each is kept with what it was of; the newest is shown.
+INSERT INTO forecast_backtest (symbol, name, version, data_hash, first_origin, last_origin, origins, pinball_ratio,
+                               relative_mae, coverage80, coverage95, year_coverage80, year_coverage95, made_at)
+VALUES (%(symbol)s, %(name)s, %(version)s, %(data_hash)s, %(first_origin)s, %(last_origin)s, %(origins)s,
+        %(pinball_ratio)s, %(relative_mae)s, %(coverage80)s, %(coverage95)s, %(year_coverage80)s,
+        %(year_coverage95)s, %(made_at)s);

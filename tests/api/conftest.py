@@ -11,7 +11,7 @@ import pytest
 
 from database.creation import create_database
 from database.migrate import migrate
-from tests.api.markets import issue_forecast, load, mixed, numbered, walk, without
+from tests.api.markets import issue_forecast, keep_backtest, load, mixed, numbered, walk, without
 from tests.api.serving import Api, listens, serving
 from tests.conftest import Database, fresh_database
 
@@ -42,6 +42,8 @@ def markets_url(server_url: str, edition: str, bars: pd.DataFrame) -> str:
     issue_forecast(url, "BTC-USD", date(2023, 12, 20), datetime(2023, 12, 21, 1, tzinfo=UTC), days=10)
     issue_forecast(url, "BTC-USD", date(2024, 1, 5), datetime(2024, 1, 6, 1, tzinfo=UTC))
     issue_forecast(url, "BTC-USD", date(2024, 1, 5), datetime(2024, 1, 10, 1, tzinfo=UTC), "2")
+    for day, ratio in ((8, 0.5), (10, 0.98), (9, 0.6)):
+        keep_backtest(url, "BTC-USD", "2", ratio, datetime(2024, 1, day, tzinfo=UTC))
     return url
 
 

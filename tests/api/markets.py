@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from btcql.vintages import ForecastPoint, ModelCard, Vintage
+from btcql.vintages import BacktestRecord, ForecastPoint, ModelCard, Vintage
 from database.connection import connected
-from database.forecasts import write_vintage
+from database.forecasts import write_backtest, write_vintage
 from database.writers import MonthLoad, load_month, refresh_aggregates
 
 NOW = datetime(2024, 1, 11, 12, 34, 56, tzinfo=UTC)
@@ -117,3 +117,13 @@ def issue_forecast(
     with connected(url, autocommit=True) as connection:
         assert write_vintage(connection, symbol, vintage, issued_at)
     return vintage
+
+
+def keep_backtest(url: str, symbol: str, version: str, pinball_ratio: float, made_at: datetime) -> None:
+    """Write a backtest of the model of `issue_forecast`."""
+    first, last = date(2023, 1, 1), date(2023, 12, 1)
+    record = BacktestRecord(
+        "test", version, "abc", first, last, 30, pinball_ratio, 1.01, 0.8, 0.95, 0.79, 0.94
+    )
+    with connected(url, autocommit=True) as connection:
+        write_backtest(connection, symbol, record, made_at)

@@ -10,7 +10,10 @@ from tests.api.serving import Api
 
 FIELDS = """
   issuedAt basedOn retrospective lastClose stale
-  model { name version trainedFrom trainedThrough dataHash backtest { origins } }
+  model { name version trainedFrom trainedThrough dataHash backtest {
+    origins pinballRatio relativeMae coverage80 coverage95
+    yearCoverage80 yearCoverage95 firstOrigin lastOrigin
+  } }
   points { day horizon price actual interval { level lower upper } quantiles { probability price } }
 """
 
@@ -34,7 +37,17 @@ def test_the_newest_forecast_has_fifteen_days_and_its_model(api: Api) -> None:
             "trainedFrom": "2023-01-01",
             "trainedThrough": "2024-01-05",
             "dataHash": "abc",
-            "backtest": None,
+            "backtest": {
+                "origins": 30,
+                "pinballRatio": 0.98,
+                "relativeMae": 1.01,
+                "coverage80": 0.8,
+                "coverage95": 0.95,
+                "yearCoverage80": 0.79,
+                "yearCoverage95": 0.94,
+                "firstOrigin": "2023-01-01",
+                "lastOrigin": "2023-12-01",
+            },
         },
     }
     assert [point["horizon"] for point in points] == list(range(1, 16))
@@ -58,6 +71,16 @@ def test_a_forecast_as_of_a_day_uses_no_later_day_and_is_never_stale(api: Api) -
     found = forecast(api, '(asOf: "2024-01-04", horizon: 2)')
     assert (found["basedOn"], found["retrospective"], found["stale"]) == ("2023-12-20", False, False)
     assert len(found["points"]) == 2
+
+
+def test_a_model_without_a_backtest_has_none_and_every_forecast_says_what_its_median_is_worth(
+    api: Api,
+) -> None:
+    found = api.market(
+        'forecast(asOf: "2024-01-04", horizon: 1) { statement model { version backtest { origins } } }'
+    )
+    assert found["forecast"]["model"] == {"version": "1", "backtest": None}
+    assert "no more accurate than today's price" in found["forecast"]["statement"]
 
 
 def test_no_forecast_is_said_with_what_there_is(api: Api) -> None:

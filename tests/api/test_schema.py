@@ -68,7 +68,7 @@ FIELDS = {
     "MovingAverageColumns": "start: TimeColumn! | value: FloatColumn! | close: FloatColumn!",
     "Forecast": (
         "issuedAt: DateTime! | basedOn: Date! | retrospective: Boolean! | lastClose: Float!"
-        " | stale: Boolean! | model: ForecastModel! | points: [ForecastPoint!]!"
+        " | stale: Boolean! | model: ForecastModel! | points: [ForecastPoint!]! | statement: String!"
     ),
     "ForecastPoint": (
         "day: Date! | horizon: Int! | price: Float! | interval(level: Int! = 80): PriceInterval!"
@@ -82,6 +82,7 @@ FIELDS = {
     ),
     "BacktestScore": (
         "origins: Int! | pinballRatio: Float! | relativeMae: Float! | coverage80: Float! | coverage95: Float!"
+        " | yearCoverage80: Float! | yearCoverage95: Float! | firstOrigin: Date! | lastOrigin: Date!"
     ),
     "ForecastScore": "issued: Int! | matured: Int! | horizons: [HorizonScore!]!",
     "HorizonScore": (

@@ -13,6 +13,8 @@ def test_a_backtest_reports_how_the_forecast_would_have_done(tmp_path: Path) -> 
         btcql.succeed("import", write_csv(tmp_path / "days.csv", daily_rows(440)), "--source", "bitstamp")
         said = btcql.succeed("backtest", "--every", "10")
         assert "BTC-USD, 3 origins: pinball " in said
+        kept = btcql.rows("SELECT origins, first_origin::text, last_origin::text FROM forecast_backtest")
+        assert kept == [(3, "2023-02-04", "2023-02-24")]
         folder = btcql.settings.home / "reports" / "backtest-BTC-USD"
         page = (folder / "README.md").read_text(encoding="utf-8")
         assert "3 origins, every 10 days from 2023-02-04 to 2023-02-24" in page

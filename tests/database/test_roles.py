@@ -9,7 +9,7 @@ import pytest
 from psycopg import errors
 
 from database.connection import connected
-from tests.api.markets import issue_forecast
+from tests.api.markets import issue_forecast, keep_backtest
 from tests.bars import month_bars, month_load
 from tests.conftest import Database
 from tests.database.test_timescaledb import compress
@@ -39,7 +39,10 @@ REFUSED = [
     "SELECT pg_read_file('/etc/passwd')",
     "SELECT setval('forecast_forecast_id_seq', 1)",
 ]
-READABLE = ("candle", "candle_1h", "candle_1d", "load", "forecast", "forecast_model", "forecast_point")
+READABLE = (
+    *("candle", "candle_1h", "candle_1d", "load"),
+    *("forecast", "forecast_model", "forecast_point", "forecast_backtest"),
+)
 
 
 def test_the_reader_is_refused_all_but_reading(database: Database) -> None:
@@ -60,6 +63,7 @@ def test_the_reader_reads_all_that_the_api_shows(database: Database) -> None:
         assert {reader.execute(f"TABLE {table}".encode()).fetchone() for table in READABLE} == {None}
     load(database.url, month_load(month_bars(MARCH, 24 * 30), MARCH, "a"))
     issue_forecast(database.url, "BTC-USD", date(2024, 3, 4), datetime(2024, 3, 5, tzinfo=UTC))
+    keep_backtest(database.url, "BTC-USD", "1", 0.99, datetime(2024, 3, 5, tzinfo=UTC))
     if database.edition == "community":
         with connected(database.url, autocommit=True) as writer:
             compress(writer)

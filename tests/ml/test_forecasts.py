@@ -12,9 +12,10 @@ import psycopg
 import pytest
 
 from btcql.errors import DatabaseError
-from btcql.vintages import ForecastPoint, ModelCard, Vintage
+from btcql.vintages import BacktestRecord, ForecastPoint, ModelCard, Vintage
 from database.connection import Connection, connected
-from database.forecasts import find_vintage, write_vintage
+from database.forecasts import find_vintage, write_backtest, write_vintage
+from database.writers import remove_market
 from tests.conftest import Database
 
 SYMBOL = "BTC-USD"
@@ -178,3 +179,19 @@ def test_listeners_hear_of_a_vintage_that_was_added(database: Database, connecti
         write_vintage(own, SYMBOL, a_vintage(), LATER)
     heard = [json.loads(notice.payload) for notice in connection.notifies(timeout=0.5)]
     assert heard == [{"symbol": SYMBOL, "version": 1, "kind": "forecast"}]
+
+
+def test_a_removed_market_takes_its_backtests_with_it(connection: Connection) -> None:
+    for symbol in (SYMBOL, "ETH-USD"):
+        record = BacktestRecord(
+            "a model", "1", "abc", date(2023, 1, 1), date(2023, 2, 1), 7, 1, 1, 0, 1, 0, 1
+        )
+        write_backtest(connection, symbol, record, LATER)
+    remove_market(connection, SYMBOL)
+    assert connection.execute("SELECT symbol, origins FROM forecast_backtest").fetchall() == [("ETH-USD", 7)]
+
+
+def test_a_backtest_of_shares_beyond_one_is_refused(database: Database) -> None:
+    record = BacktestRecord("a model", "1", "abc", date(2023, 1, 1), date(2023, 2, 1), 7, 1, 1, 1.5, 1, 0, 1)
+    with pytest.raises(DatabaseError, match="coverage80"), connected(database.url, autocommit=True) as own:
+        write_backtest(own, SYMBOL, record, LATER)
