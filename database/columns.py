@@ -24,20 +24,29 @@ async def fetch_columns(
     query: LiteralString,
     names: Sequence[LiteralString],
     parameters: Mapping[str, Any],
+    *scalars: LiteralString,
 ) -> list[bytes | None]:
-    """Return the named columns of `query`'s rows, in its order, each as a binary array; None: no rows."""
-    aggregates = ", ".join(f"array_agg({name})" for name in names)
+    """Return the named columns of `query`'s rows, in its order, each as a binary array; None: no rows.
+
+    After them come the values of the queries `scalars`, seen at the same instant.
+    """
+    aggregates = ", ".join([f"array_agg({name})" for name in names] + [f"({scalar})" for scalar in scalars])
     statement = f"SELECT {aggregates} FROM ({query}) AS row"  # noqa: S608 - both are the program's own text
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(statement, parameters)
         result = cursor.pgresult
         assert result is not None
-        return [result.get_value(0, i) for i in range(len(names))]
+        return [result.get_value(0, i) for i in range(len(names) + len(scalars))]
 
 
 def floats(array: bytes | None) -> Floats:
     """Return a binary float8[] without nulls as float64 of shape (n,)."""
     return _elements(array, ">f8").astype(np.float64)
+
+
+def integer(value: bytes | None) -> int:
+    """Return a binary bigint; 0 for null."""
+    return int.from_bytes(value or b"", "big", signed=True)
 
 
 def integers(array: bytes | None) -> Ints:

@@ -11,6 +11,7 @@ import orjson
 from btcql.errors import DatabaseUnavailableError, QueryError
 from database.listener import DataState, Listener
 from database.pool import Connection, Pool, Reads
+from database.readers.markets import MarketFacts
 from database.readers.version import fetch_version
 from graphql_api.cache import Cache, Flights, Kept, Question
 from graphql_api.context import Context
@@ -38,6 +39,7 @@ class Answering:
         self._executor, self._pool, self._listener, self._cache = executor, pool, listener, cache
         self._rules = Rules(executor.schema)
         self._flights: Flights[Answer | Kept] = Flights()
+        self._markets = Markets()
 
     @property
     def state(self) -> DataState | None:
@@ -92,35 +94,66 @@ class Answering:
     ) -> Answer | Kept:
         """Execute, so that all that is read is of one version.
 
-        Reads see what is committed; one version it was, if it is the same afterwards. If not, all is read
-        again in one snapshot, which costs two more journeys to the database.
+        Reads see what is committed. One version it was, if every read says so itself (a series does), or if
+        it is the same afterwards. If not, all is read again in one snapshot, which costs two more journeys to
+        the database.
         """
         state = self.state
         reads = Versioned(self._pool, state.version if state else None)
         try:
-            answer, extent = await self._execute(operation, variables, replace(context, pool=reads))
+            answer, extent = await self._execute(
+                operation, variables, replace(context, pool=reads), reads.version
+            )
             if (
-                extent.reads > 1
+                extent.reads + extent.remembered > 1
                 and not answer.errors
+                and not extent.is_known_as(reads.version)
                 and await self._pool.run(fetch_version) != reads.version
             ):
                 async with self._pool.snapshot() as snapshot:
                     reads = Versioned(snapshot, None)
-                    answer, extent = await self._execute(operation, variables, replace(context, pool=reads))
+                    answer, extent = await self._execute(
+                        operation, variables, replace(context, pool=reads), reads.version
+                    )
         except (DatabaseUnavailableError, QueryError) as error:
             return Answer.refusing(error)
         if answer.errors:
             return answer
+        if extent.reads > 1:  # of one is not known whether it was of this version, or of a newer one
+            self._markets.keep(reads.version, extent.facts)
         state = self.state
         known = state if state is not None and state.version == reads.version else None
         lifetime = self._rules.read(operation.text, extent, known, context.now)
         return Kept(Encoded(orjson.dumps(answer.body())), reads.version, context.now, lifetime)
 
     async def _execute(
-        self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
+        self,
+        operation: Operation,
+        variables: Mapping[str, Any] | None,
+        context: Context,
+        version: int | None,
     ) -> tuple[Answer, Extent]:
         extent = Extent()
-        return await self._executor.execute(operation, variables, replace(context, extent=extent)), extent
+        context = replace(context, extent=extent, facts=self._markets.of(version))
+        return await self._executor.execute(operation, variables, context), extent
+
+
+class Markets:
+    """What is known of the markets in one version of the data: what most answers begin with."""
+
+    def __init__(self) -> None:
+        self._version: int | None = None
+        self._facts: dict[str, MarketFacts] = {}
+
+    def of(self, version: int | None) -> Mapping[str, MarketFacts]:
+        """Return the facts by symbol, as far as they are known of this version."""
+        return self._facts if version is not None and version == self._version else {}
+
+    def keep(self, version: int | None, facts: Mapping[str, MarketFacts]) -> None:
+        """Remember facts of this version, and forget those of any other."""
+        if version != self._version:
+            self._version, self._facts = version, {}
+        self._facts.update(facts)
 
 
 class Versioned:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import strawberry
 
 from database.pool import Connection, Reads
+from database.readers.markets import MarketFacts, fetch_market
 from graphql_api.auth import ANYBODY, Client
 from graphql_api.cost import Cost
 from graphql_api.lifetime import Extent
@@ -23,7 +24,8 @@ Resolver = TypeVar("Resolver", bound=Callable[..., object])
 class Context:
     """One request: the database, and the instant (epoch microseconds) that it takes for now throughout.
 
-    extent: what its resolvers found out about how long the answer stands.
+    extent: what its resolvers found out about how long the answer stands; facts: of markets, known from
+    before to be of the version that the answer is of.
     """
 
     pool: Reads
@@ -33,6 +35,7 @@ class Context:
     cost: Cost | None = None
     tracing: Tracing | None = None
     extent: Extent = field(default_factory=Extent)
+    facts: Mapping[str, MarketFacts] = field(default_factory=dict)
 
     async def read(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
@@ -43,6 +46,17 @@ class Context:
             return await self.pool.run(reader, *args, **kwargs)
         with self.tracing.read(reader.__name__):
             return await self.pool.run(reader, *args, **kwargs)
+
+    async def market_facts(self, symbol: str) -> MarketFacts | None:
+        """Return what is known of a market, None if nothing is loaded of it; raises what Pool.run raises."""
+        facts = self.facts.get(symbol)
+        if facts is not None:
+            self.extent.remembered += 1
+            return facts
+        facts = await self.read(fetch_market, symbol)
+        if facts is not None:
+            self.extent.facts[symbol] = facts
+        return facts
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

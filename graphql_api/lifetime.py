@@ -24,6 +24,7 @@ from graphql import GraphQLObjectType, GraphQLSchema
 from btcql import calendar
 from btcql.records import Interval
 from database.listener import DataState
+from database.readers.markets import MarketFacts
 from graphql_api.inputs import RangeInput
 from graphql_api.ranges import Span
 
@@ -68,13 +69,27 @@ class Lifetime:
 
 
 class Extent:
-    """What the resolvers of one answer found out: how often they read, and whether all was closed."""
+    """What the resolvers of one answer found out: how often they read, and whether all was closed.
 
-    __slots__ = ("is_closed", "reads")
+    facts: what they know of markets; remembered: how often from before, and not by a read.
+    """
+
+    __slots__ = ("_told", "_versions", "facts", "is_closed", "reads", "remembered")
 
     def __init__(self) -> None:
-        self.reads = 0
+        self.reads = self.remembered = 0
         self.is_closed = True
+        self.facts: dict[str, MarketFacts] = {}
+        self._told, self._versions = 0, set[int]()
+
+    def note_version(self, version: int) -> None:
+        """Take in of which version of the data a read was."""
+        self._told += 1
+        self._versions.add(version)
+
+    def is_known_as(self, version: int | None) -> bool:
+        """Return whether every read told its version, and it was this one."""
+        return self._told == self.reads and self._versions <= {version}
 
     def note_range(self, asked: RangeInput, span: Span) -> None:
         """Take in that `span` answers `asked`: closed, if it was given by its ends and is there whole."""

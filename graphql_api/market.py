@@ -137,7 +137,7 @@ class Market:
 async def read_market(context: Context, symbol: str) -> Market:
     """Return one market; raises QueryError (MARKET_NOT_FOUND) naming those that exist."""
     try:
-        facts = await context.read(reader.fetch_market, check_symbol(symbol))
+        facts = await context.market_facts(check_symbol(symbol))
         problem = "has no data"
     except SettingError:
         facts, problem = None, "is not of the form BASE-QUOTE in capitals, such as BTC-USD"

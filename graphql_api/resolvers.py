@@ -40,7 +40,9 @@ async def read_price(context: Context, facts: MarketFacts, at: datetime | None) 
         raise QueryError(
             "RANGE_INVALID", f"{facts.symbol} has no price at {when}: its first bar begins at {first}"
         )
-    return Price.of(*found, asked)
+    ended, close, version = found
+    context.extent.note_version(version)
+    return Price.of(ended, close, asked)
 
 
 async def read_candles(
@@ -102,6 +104,7 @@ async def read_moving_average(
     if len(span):
         start = calendar.start_of(max(first, origin), interval)
         found = await context.read(reader.fetch_closes, facts.symbol, interval, start, span.end)
+        context.extent.note_version(found.version)
         closes[calendar.numbers(found.start, interval) - first] = found.close
     shown = closes[span.first - first :]
     warnings += await explain_missing(context, facts, span, int(np.isnan(shown).sum()))
@@ -123,7 +126,9 @@ async def read_moving_average(
 
 async def read_bars(context: Context, facts: MarketFacts, span: Span) -> reader.Bars:
     """Return the bars of `span` that exist."""
-    return await context.read(reader.fetch_bars, facts.symbol, span.interval, span.start, span.end)
+    bars = await context.read(reader.fetch_bars, facts.symbol, span.interval, span.start, span.end)
+    context.extent.note_version(bars.version)
+    return bars
 
 
 def clamped_warnings(span: Span, facts: MarketFacts) -> list[Warning]:

@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 
 from btcql import calendar
 from btcql.records import Interval
-from database.columns import Floats, Ints, fetch_columns, floats, instants, integers
+from database.columns import Floats, Ints, fetch_columns, floats, instants, integer, integers
 from database.pool import Connection
 from database.queries import query
 
@@ -34,7 +34,7 @@ class Bars:
     """n bars in ascending order: arrays of shape (n,).
 
     start: epoch microseconds; prices in the quote currency; volume in the base currency; observed: base
-    bars behind each.
+    bars behind each; version: the data's, of which they are.
     """
 
     start: Ints
@@ -44,6 +44,7 @@ class Bars:
     close: Floats
     volume: Floats
     observed: Ints
+    version: int
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,11 @@ class SummedBars(Bars):
 
 @dataclass(frozen=True)
 class Closes:
-    """The closes of n bars in ascending order: epoch microseconds and prices of shape (n,)."""
+    """The closes of n bars in ascending order: epoch microseconds and prices of shape (n,); the version."""
 
     start: Ints
     close: Floats
+    version: int
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,16 @@ async def fetch_summed_bars(
     connection: Connection, symbol: str, interval: Interval, start: int, end: int
 ) -> SummedBars:
     """Return the same with what their mean is computed from."""
-    *bar, close_sum, minutes = await _fetch(connection, _SUMMED_BAR, symbol, interval, start, end)
-    return SummedBars(*_decode(bar), floats(close_sum), integers(minutes))
+    *bar, close_sum, minutes, version = await _fetch(connection, _SUMMED_BAR, symbol, interval, start, end)
+    return SummedBars(*_decode([*bar, version]), floats(close_sum), integers(minutes))
 
 
 async def fetch_closes(
     connection: Connection, symbol: str, interval: Interval, start: int, end: int
 ) -> Closes:
     """Return the closes of the bars that begin in [start, end), epoch microseconds."""
-    ts, close = await _fetch(connection, ("ts", "close"), symbol, interval, start, end)
-    return Closes(instants(ts), floats(close))
+    ts, close, version = await _fetch(connection, ("ts", "close"), symbol, interval, start, end)
+    return Closes(instants(ts), floats(close), integer(version))
 
 
 async def fetch_fineness(connection: Connection, symbol: str, minutes: int, start: int, end: int) -> Fineness:
@@ -137,8 +139,10 @@ async def fetch_extremes(
     return at_high, at_low
 
 
-async def fetch_price(connection: Connection, symbol: str, first: int, end: int) -> tuple[int, float] | None:
-    """Return (end in epoch microseconds, close) of the newest base bar that had ended by `end`.
+async def fetch_price(
+    connection: Connection, symbol: str, first: int, end: int
+) -> tuple[int, float, int] | None:
+    """Return (end in epoch microseconds, close, version) of the newest base bar that had ended by `end`.
 
     `first` is the market's first bar; None when no bar had ended.
     """
@@ -147,7 +151,7 @@ async def fetch_price(connection: Connection, symbol: str, first: int, end: int)
             cursor = await connection.execute(query("fetch_price"), _bounds(symbol, start, end))
             row = await cursor.fetchone()
             if row is not None:
-                return calendar.microseconds(row[0]), row[1]
+                return calendar.microseconds(row[0]), row[1], row[2]
     return None
 
 
@@ -160,14 +164,18 @@ async def _fetch(
     end: int,
 ) -> list[bytes | None]:
     name, parameters = _BY_INTERVAL[interval]
-    return await fetch_columns(connection, query(name), names, {**_bounds(symbol, start, end), **parameters})
+    """Return the columns of these names, and the data's version."""
+    parameters = {**_bounds(symbol, start, end), **parameters}
+    return await fetch_columns(connection, query(name), names, parameters, query("fetch_version"))
 
 
-def _decode(columns: Sequence[bytes | None]) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats, Ints]:
-    """Return the columns of _BAR."""
-    ts, open_, high, low, close, volume, observed = columns
+def _decode(
+    columns: Sequence[bytes | None],
+) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats, Ints, int]:
+    """Return the columns of _BAR and the version."""
+    ts, open_, high, low, close, volume, observed, version = columns
     prices = floats(open_), floats(high), floats(low), floats(close)
-    return instants(ts), *prices, floats(volume), integers(observed)
+    return instants(ts), *prices, floats(volume), integers(observed), integer(version)
 
 
 def _bounds(symbol: str, start: int, end: int) -> dict[str, Any]:

@@ -74,7 +74,7 @@ SELECT (SELECT ts FROM candle
 
 -- name: fetch_price
 -- the newest bar that had ended: at most one bar is open at an instant, so the walk down the index is short
-SELECT ts + minutes * INTERVAL '1 minute', close
+SELECT ts + minutes * INTERVAL '1 minute', close, (SELECT sum(version)::bigint FROM data_version)
 FROM candle
 WHERE symbol = %(symbol)s AND ts >= %(start)s AND ts < %(end)s
       AND ts + minutes * INTERVAL '1 minute' <= %(end)s
