@@ -160,7 +160,8 @@ def _vary(headers: list[Header], names: Iterable[bytes]) -> None:
     """Tell caches that the answer depends on these request headers too."""
     for place, (name, value) in enumerate(headers):
         if name == b"vary":
-            headers[place] = name, b", ".join([value, *names])
+            known = value.lower()
+            headers[place] = name, b", ".join([value, *(name for name in names if name not in known)])
             return
     headers.append((b"vary", b", ".join(names)))
 

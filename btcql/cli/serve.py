@@ -45,10 +45,10 @@ def serve(
         level = "warning"  # `up` shows its own progress there
     configure(settings.log_format, level)
     with ExitStack() as stack:
+        tracing = stack.enter_context(collected()) if settings.traces == "otlp" else None
         # An own server may be down now and up later: the API starts without it. The embedded one is started.
         if not settings.database_url:
             stack.enter_context(migrated(settings))
-        tracing = stack.enter_context(collected()) if settings.traces == "otlp" else None
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(settings, reader_url(settings), tracing=tracing),
