@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import psycopg
 from psycopg import errors
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from btcql.errors import DatabaseUnavailableError, QueryError
+from database.sessions import Connection, Sessions
 
-Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+__all__ = ["Connection", "Pool", "Reads", "Snapshot"]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -57,32 +58,19 @@ class Pool:
         statement_seconds: float = 10.0,
     ) -> None:
         self._statement_seconds = statement_seconds
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            url,
-            open=False,
-            min_size=1,
-            max_size=size,
-            max_waiting=waiting,
-            timeout=wait_seconds,
-            # A given-up attempt is made anew by the next request; a longer one would back off to minutes
-            # between attempts, and the API would come back that much later than the database.
-            reconnect_timeout=1.0,
-            kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "btcql-api"},
-            configure=self._configure,
-            name="btcql-api",
-        )
+        self._sessions = Sessions(url, self._configure, size=size, waiting=waiting, wait_seconds=wait_seconds)
 
     async def open(self) -> None:
         """Begin to connect, in the background."""
-        await self._pool.open(wait=False)
+        await self._sessions.open()
 
     async def close(self) -> None:
         """Close every session."""
-        await self._pool.close()
+        await self._sessions.close()
 
     def stats(self) -> dict[str, int]:
         """Return the pool's figures, by psycopg's names: pool_size, requests_waiting, ..."""
-        return self._pool.get_stats()
+        return self._sessions.stats()
 
     async def run(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
@@ -99,7 +87,7 @@ class Pool:
                 if isinstance(error, _FINAL):
                     raise
                 logger.warning("a session was lost (%s); asking again", error)
-                await self._pool.check()
+                await self._sessions.check()
                 return await self._attempt(reader, *args, **kwargs)
 
     @asynccontextmanager
@@ -119,21 +107,21 @@ class Pool:
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 logger.warning("a snapshot's session was lost at its end (%s)", error)
             finally:
-                await self._pool.putconn(connection)
+                await self._sessions.give_back(connection)
 
     async def _begin(self) -> Connection:
         """Return a session in a transaction; a session that turns out to be dead is replaced once."""
         for attempt in (1, 2):
-            connection = await self._pool.getconn()
+            connection = await self._sessions.take()
             try:
                 await connection.execute(_BEGIN)
             except BaseException as error:
-                await self._pool.putconn(connection)
+                await self._sessions.give_back(connection)
                 lost = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
                 if attempt > 1 or not lost:
                     raise
                 logger.warning("a session was lost (%s); taking another", error)
-                await self._pool.check()
+                await self._sessions.check()
             else:
                 break
         return connection
@@ -141,8 +129,11 @@ class Pool:
     async def _attempt(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        async with self._pool.connection() as connection:
+        connection = await self._sessions.take()
+        try:
             return await reader(connection, *args, **kwargs)
+        finally:
+            await self._sessions.give_back(connection)
 
     async def _configure(self, connection: Connection) -> None:
         settings = {

@@ -1,0 +1,118 @@
+"""The sessions themselves: few, waited for by a bounded number, refused at once while the database is away.
+
+psycopg's pool alone would not come back from an outage under load: whoever waited in vain stays in its queue,
+and a full queue lets nobody in who would make it connect again. So its queue is counted here, and the
+database is looked for here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+
+logger = logging.getLogger("btcql.database")
+
+_CONNECT_SECONDS = 5
+_PAUSE_SECONDS = 0.25  # between looks for a database that is away
+
+
+class Sessions:
+    """At most `size` sessions, each prepared by `configure`; at most `waiting` callers wait for one."""
+
+    def __init__(
+        self,
+        url: str,
+        configure: Callable[[Connection], Awaitable[None]],
+        *,
+        size: int,
+        waiting: int,
+        wait_seconds: float,
+    ) -> None:
+        self._url, self._most_waiting, self._waiting = url, waiting, 0
+        self._lookout: asyncio.Task[None] | None = None
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            open=False,
+            min_size=1,
+            max_size=size,
+            timeout=wait_seconds,
+            # A longer one would back off to minutes between attempts, and the API would come back that much
+            # later than the database: a given-up attempt is followed by looking out for it.
+            reconnect_timeout=1.0,
+            reconnect_failed=self._look_out,
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": _CONNECT_SECONDS,
+                "application_name": "btcql-api",
+            },
+            configure=configure,
+            name="btcql-api",
+        )
+
+    async def open(self) -> None:
+        """Begin to connect, in the background."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close every session."""
+        if self._lookout is not None:
+            self._lookout.cancel()
+            await asyncio.wait([self._lookout])
+        await self._pool.close()
+
+    def stats(self) -> dict[str, int]:
+        """Return the figures by psycopg's names; waiting are those who still do."""
+        return {**self._pool.get_stats(), "requests_waiting": self._waiting}
+
+    async def take(self) -> Connection:
+        """Return a session, which is to be given back.
+
+        Raises PoolTimeout when none is free in time, and at once while there is none and the database is
+        away; TooManyRequests when enough wait already.
+        """
+        if self._is_away and not self._pool.get_stats()["pool_size"]:
+            raise PoolTimeout("no session can be made")
+        if self._waiting >= self._most_waiting:
+            raise TooManyRequests(f"{self._waiting} requests wait for a session already")
+        self._waiting += 1
+        try:
+            return await self._pool.getconn()
+        finally:
+            self._waiting -= 1
+
+    async def give_back(self, connection: Connection) -> None:
+        """Take a session back, whatever became of it."""
+        await self._pool.putconn(connection)
+
+    async def check(self) -> None:
+        """Replace the free sessions that are dead."""
+        await self._pool.check()
+
+    @property
+    def _is_away(self) -> bool:
+        return self._lookout is not None and not self._lookout.done()
+
+    async def _look_out(self, _: Any) -> None:
+        """Begin to look for the database: an attempt to make a session was given up."""
+        if not self._is_away:
+            self._lookout = asyncio.create_task(self._find())
+
+    async def _find(self) -> None:
+        logger.warning("no session can be made: looking for the database")
+        while True:
+            try:
+                found = await psycopg.AsyncConnection.connect(self._url, connect_timeout=_CONNECT_SECONDS)
+            except (psycopg.Error, OSError):
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                await found.close()
+                logger.warning("the database answers again")
+                return

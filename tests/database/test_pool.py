@@ -1,0 +1,63 @@
+"""The API's sessions, when the database is not there for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import psycopg
+import pytest
+
+from btcql.errors import DatabaseUnavailableError
+from database.address import with_database
+from database.creation import create_database
+from database.pool import Connection, Pool
+
+pytestmark = pytest.mark.parametrize("edition", ["plain"], indirect=True, scope="session")
+
+
+async def answer(connection: Connection) -> int:
+    cursor = await connection.execute("SELECT 42")
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def refused(pool: Pool) -> bool:
+    try:
+        await pool.run(answer)
+    except DatabaseUnavailableError:
+        return True
+    return False
+
+
+async def outlive(pool: Pool, server_url: str, name: str) -> None:
+    await pool.open()
+    try:
+        # far more than may wait at a time, from before the first session was given up until long after
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            assert all(await asyncio.gather(*(refused(pool) for _ in range(8))))
+            await asyncio.sleep(0.02)
+        began = time.monotonic()
+        assert await refused(pool)
+        assert time.monotonic() - began < 1  # at once: nobody waits for what is not there
+        await asyncio.to_thread(create_database, server_url, name)
+        began = time.monotonic()
+        while await refused(pool):
+            assert time.monotonic() - began < 20
+            await asyncio.sleep(0.05)
+        assert await asyncio.gather(*(pool.run(answer) for _ in range(4))) == [42] * 4
+    finally:
+        await pool.close()
+
+
+def test_sessions_come_back_after_an_outage_that_many_waited_in(server_url: str) -> None:
+    name = f"late_{os.getpid()}"
+    pool = Pool(with_database(server_url, name), size=2, waiting=4, wait_seconds=0.2)
+    try:
+        asyncio.run(outlive(pool, server_url, name))
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
