@@ -16,6 +16,8 @@ from btcql.cli import app
 from btcql.errors import SettingError
 from btcql.settings import Settings
 
+_MOST_CONNECTIONS = 900  # open at a time, within the usual 1,024 files of a process; of more each is told 503
+
 
 @app.command()
 def serve(
@@ -33,6 +35,7 @@ def serve(
     from database.server import reader_url
     from graphql_api.app import create_app
     from graphql_api.logs import configure
+    from graphql_api.request import MAX_BODY
     from graphql_api.tracing import collected
 
     settings = Settings.read()
@@ -58,6 +61,8 @@ def serve(
                 access_log=False,  # the API's own says more
                 proxy_headers=False,  # BTCQL_TRUSTED_PROXIES says whom to believe
                 server_header=False,
+                limit_concurrency=_MOST_CONNECTIONS,
+                ws_max_size=MAX_BODY,
             )
         )
         if not until_stdin_ends:
