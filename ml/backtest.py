@@ -24,9 +24,10 @@ _METHODS: dict[str, Callable[[DailyBars], Floats]] = {
     MODEL: vintage.log_returns,
     rivals.BASELINE: rivals.baseline,
     rivals.EWMA: rivals.ewma_simulation,
+    rivals.EWMA_RECENT: rivals.recent_ewma_simulation,
     rivals.ARIMA: rivals.arima,
 }
-METHODS = (MODEL, rivals.BASELINE, rivals.EWMA)
+METHODS = (MODEL, rivals.BASELINE, rivals.EWMA, rivals.EWMA_RECENT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

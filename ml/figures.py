@@ -16,11 +16,12 @@ _COLOURS = {
     MODEL: plot.BLUE,
     rivals.BASELINE: plot.GREY,
     rivals.EWMA: plot.ORANGE,
+    rivals.EWMA_RECENT: plot.RED,
     rivals.ARIMA: plot.GREEN,
 }
 _SHARES = [(tick / 5, f"{tick / 5:.1f}") for tick in range(6)]
 _BEFORE = 30  # days of prices in front of a fan
-_BANDS = ((0, -1, "95 %"), (2, -3, "80 %"))
+_BANDS = ((0, -1, "95 %", 0.25), (2, -3, "80 %", 0.44))  # the second lies on the first
 
 
 def reliability_chart(outcomes: Outcomes) -> str:
@@ -41,7 +42,11 @@ def coverage_chart(outcomes: Outcomes) -> str:
     known = ~np.isnan(outcomes.came)
     names = sorted(set(years.tolist()))
     chart = plot.Chart(
-        "Coverage by year", (names[0] - 0.5, names[-1] + 0.5), (0.5, 1), ("year", "share that the band held")
+        "Coverage by year",
+        (names[0] - 0.5, names[-1] + 0.5),
+        (0.5, 1),
+        ("year", "share that the band held"),
+        legend_at=0.2,
     )
     chart.axes(
         [(year, str(year)) for year in names], [(tick / 10, f"{tick / 10:.1f}") for tick in range(5, 11)]
@@ -72,9 +77,9 @@ def fan_chart(bars: DailyBars, outcomes: Outcomes, at: int) -> str:
     )
     chart.axes([(day, str(day)) for day in range(-_BEFORE, max(HORIZONS) + 1, 5)], _price_ticks(bottom, top))
     ahead = [0, *HORIZONS]
-    for lower, upper, label in _BANDS:
+    for lower, upper, label, shade in _BANDS:
         low, high = ([close, *prices[:, place].tolist()] for place in (lower, upper))
-        chart.band(ahead, low, high, plot.BLUE, label)
+        chart.band(ahead, low, high, plot.BLUE, label, shade)
     chart.line(ahead, [close, *prices[:, MEDIAN].tolist()], plot.BLUE, "median", dashed=True)
     chart.line(offset[shown].tolist(), bars.close[shown].tolist(), plot.RED, "price")
     return chart.text()

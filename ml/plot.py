@@ -16,13 +16,19 @@ Ticks = Sequence[tuple[float, str]]
 
 
 class Chart:
-    """One pair of axes; what is drawn first lies below. `text` returns the whole file."""
+    """One pair of axes; what is drawn first lies below. `text` returns the whole file.
 
-    def __init__(self, title: str, across: Span, up: Span, labels: tuple[str, str]) -> None:
+    legend_at: how far up the legend begins, 1 is the top.
+    """
+
+    def __init__(
+        self, title: str, across: Span, up: Span, labels: tuple[str, str], *, legend_at: float = 1.0
+    ) -> None:
         self._across = _scale(across, (_LEFT, _WIDTH - _RIGHT))
         self._up = _scale(up, (_HEIGHT - _BOTTOM, _TOP))
         self._parts: list[str] = []
         self._labels = 0
+        self._legend = _HEIGHT - _BOTTOM - legend_at * (_HEIGHT - _BOTTOM - _TOP)
         self._text(_WIDTH / 2, 20, title, "middle", "font-weight='bold'")
         self._text(_WIDTH / 2, _HEIGHT - 8, labels[0], "middle")
         middle = (_TOP + _HEIGHT - _BOTTOM) / 2
@@ -57,13 +63,19 @@ class Chart:
         self._label(label, colour)
 
     def band(
-        self, xs: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str, label: str = ""
+        self,
+        xs: Sequence[float],
+        low: Sequence[float],
+        high: Sequence[float],
+        colour: str,
+        label: str,
+        shade: float,
     ) -> None:
-        """Fill between two lines, half transparent."""
+        """Fill between two lines; what lies below shines through. `shade`: how dark its legend is, 0 to 1."""
         around = [*self._places(xs, low), *reversed(self._places(xs, high))]
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in around) + "Z"
         self._parts.append(f"<path d='{path}' fill='{colour}' fill-opacity='0.25'/>")
-        self._label(label, colour)
+        self._label(label, colour, shade)
 
     def text(self) -> str:
         """Return the chart as an SVG file."""
@@ -85,11 +97,14 @@ class Chart:
             f"<text x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}' {_FONT} {more}>{escape(text)}</text>"
         )
 
-    def _label(self, label: str, colour: str) -> None:
+    def _label(self, label: str, colour: str, shade: float = 1.0) -> None:
         """Name what was drawn, below the names before."""
         if label:
-            y = _TOP + 12 + 16 * self._labels
-            self._parts.append(f"<rect x='{_LEFT + 10}' y='{y - 9}' width='10' height='10' fill='{colour}'/>")
+            y = self._legend + 12 + 16 * self._labels
+            self._parts.append(
+                f"<rect x='{_LEFT + 10}' y='{y - 9:.1f}' width='10' height='10' fill='{colour}' "
+                f"fill-opacity='{shade}'/>"
+            )
             self._text(_LEFT + 26, y, label, "start")
             self._labels += 1
 

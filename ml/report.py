@@ -91,10 +91,10 @@ def _summary(backtest: Backtest) -> Iterable[str]:
     yield "## All horizons together\n"
     methods = [(name, evaluate(outcomes, name, backtest.every)) for name in outcomes.quantiles]
     yield from _table("method", methods)
-    yield f"Pinball loss against {rivals.EWMA}: **{loss_ratio(outcomes, MODEL, rivals.EWMA):.4f}**.\n"
-    if rivals.ARIMA in outcomes.quantiles:
-        yield f"Against {rivals.ARIMA}: **{loss_ratio(outcomes, MODEL, rivals.ARIMA):.4f}**.\n"
-    else:
+    others = [name for name in outcomes.quantiles if name not in {MODEL, rivals.BASELINE}]
+    against = (f"{loss_ratio(outcomes, MODEL, name):.4f} of that of {name}" for name in others)
+    yield f"The pinball loss of {MODEL} is {'; '.join(against)}.\n"
+    if rivals.ARIMA not in outcomes.quantiles:
         yield f"{rivals.ARIMA} was left out: it needs `pip install '{rivals.ARIMA_EXTRA}'`.\n"
     yield f"Data: {len(used)} days, {used.day[0]} to {used.day[-1]}, sha256 `{used.data_hash()}`.\n"
 
@@ -127,8 +127,8 @@ def _method(backtest: Backtest) -> Iterable[str]:
         "median, to that of the last price.\n"
     )
     yield (
-        f"{rivals.EWMA}: 10,000 paths an origin, shocks of four years. {rivals.ARIMA}: of four years of log "
-        "prices, normal quantiles.\n"
+        f"{rivals.EWMA}: 10,000 paths an origin, shocks of all days up to it. {rivals.ARIMA}: of four years "
+        "of log prices, normal quantiles.\n"
     )
     yield (
         f"Made by `btcql backtest --symbol {backtest.symbol} --from {backtest.outcomes.day[0]} "

@@ -15,6 +15,7 @@ from ml.scale import daily_returns
 
 BASELINE = "four-year quantiles"
 EWMA = "EWMA(.94) filtered simulation"
+EWMA_RECENT = "EWMA(.94), shocks of four years"
 ARIMA = "ARIMA(2,1,2)"
 ARIMA_EXTRA = "btcql[backtest]"
 _DECAY = 0.94  # RiskMetrics 1996, for daily returns
@@ -30,11 +31,12 @@ def baseline(bars: DailyBars) -> Floats:
     return historical_quantiles(later_returns(calendar.close, traded))
 
 
-def ewma_simulation(bars: DailyBars) -> Floats:
+def ewma_simulation(bars: DailyBars, shock_days: int | None = None) -> Floats:
     """Return the quantiles of simulated returns: (horizons, probabilities).
 
-    Filtered historical simulation (Barone-Adesi, Giannopoulos and Vosper 1999): each path draws from four
-    years of returns, each in units of its day's volatility, and its own volatility follows what it drew.
+    Filtered historical simulation (Barone-Adesi, Giannopoulos and Vosper 1999): each path draws from the
+    past returns, each in units of its day's volatility, and its own volatility follows what it drew.
+    `shock_days`: draw from so many of the newest only.
     The seed is the last day's number, so that an origin has its paths whatever is computed beside it.
     """
     calendar, _ = bars.on_calendar()
@@ -44,7 +46,7 @@ def ewma_simulation(bars: DailyBars) -> Floats:
     for day, change in enumerate(returns.tolist()):
         variances[day + 1] = _DECAY * variances[day] + (1 - _DECAY) * change**2
     known = variances[:-1] > 0
-    shocks = (returns[known] / np.sqrt(variances[:-1][known]))[_START_DAYS:][-FOUR_YEARS:]
+    shocks = (returns[known] / np.sqrt(variances[:-1][known]))[_START_DAYS:][-(shock_days or 0) :]
     rng = np.random.default_rng(int(calendar.day[-1].astype(np.int64)))
     drawn = rng.choice(shocks, size=(len(HORIZONS), _PATHS))
     variance, total = np.full(_PATHS, variances[-1]), np.zeros(_PATHS)
@@ -55,6 +57,11 @@ def ewma_simulation(bars: DailyBars) -> Floats:
         variance = _DECAY * variance + (1 - _DECAY) * change**2
         quantiles[step] = np.quantile(total, PROBABILITIES)
     return quantiles
+
+
+def recent_ewma_simulation(bars: DailyBars) -> Floats:
+    """Return `ewma_simulation` with the shocks of four years: harder to beat, for early ones were wilder."""
+    return ewma_simulation(bars, FOUR_YEARS)
 
 
 def has_arima() -> bool:

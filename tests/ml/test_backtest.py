@@ -89,4 +89,7 @@ def test_the_simulation_follows_the_volatility_of_now(walk: DailyBars) -> None:
     usual, after_quiet = (rivals.ewma_simulation(bars) for bars in (walk, bars_around(quiet)))
     assert np.diff(usual[:, [2, -3]], axis=1)[0, 0] == pytest.approx(2 * 1.2816 * 0.02, rel=0.4)
     assert (after_quiet[:, -3] < usual[:, -3] / 2).all()
+    wild = bars_around(np.concatenate((np.exp(5 * np.sin(np.arange(400) ** 2)), 100 * walk.close)))
+    assert (rivals.recent_ewma_simulation(wild) != rivals.ewma_simulation(wild)).all()
+    assert rivals.recent_ewma_simulation(wild)[0, -3] == pytest.approx(0.0256, rel=0.4)
     assert rivals.ewma_simulation(walk).tobytes() == usual.tobytes(), "its seed is its day's"

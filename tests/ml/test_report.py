@@ -9,7 +9,7 @@ import pytest
 
 from btcql.vintages import STATEMENT
 from ml import model, report, rivals
-from ml.backtest import MODEL, Outcomes
+from ml.backtest import METHODS, MODEL, Outcomes
 from ml.returns import HORIZONS, later_returns
 from tests.ml.markets import made_bars
 from tests.ml.test_evaluation import NORMAL
@@ -21,7 +21,7 @@ def a_backtest(*, arima: bool = True) -> report.Backtest:
     """Origins on both sides of the day through which the design was chosen, without learning anything."""
     rows = np.arange(3000, 3600, 20)
     spread = 0.035 * np.sqrt(HORIZONS)[:, None] * NORMAL
-    names = [MODEL, rivals.BASELINE, rivals.EWMA] + [rivals.ARIMA] * arima
+    names = [*METHODS] + [rivals.ARIMA] * arima
     came = later_returns(BARS.close, np.ones(len(BARS), dtype=bool))[rows]
     quantiles = {name: np.stack([spread * (1 + 0.1 * n)] * len(rows)) for n, name in enumerate(names)}
     days = [day.item() for day in BARS.day[rows]]
