@@ -61,13 +61,13 @@ def run(target: Target, connections: int, seconds: float, folder: Path) -> Figur
         raise SystemExit(f"{target.url} did not answer as it should:\n{text}")
     return Figures(
         float(_found(r"Requests/sec:\s+([\d.]+)", text)),
-        _milliseconds(_found(r"50%\s+(\S+)", text)),
-        _milliseconds(_found(r"99%\s+(\S+)", text)),
+        _milliseconds(_found(r"^ +50% +(\S+)", text)),
+        _milliseconds(_found(r"^ +99% +(\S+)", text)),
     )
 
 
 def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
+    match = re.search(pattern, text, re.MULTILINE)
     if match is None:
         raise SystemExit(f"wrk said something else:\n{text}")
     return match[1]

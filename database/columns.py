@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from struct import Struct
 from typing import Any, LiteralString, TypeAlias
 
 import numpy as np
@@ -14,9 +15,11 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
 _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 in epoch microseconds
-_HEADER = np.dtype(
-    [("dimensions", ">i4"), ("nulls", ">i4"), ("type", ">u4"), ("size", ">i4"), ("base", ">i4")]
-)
+_HEADER = Struct(
+    ">iiIii"
+)  # dimensions, whether there are nulls, the elements' type, their number, from where
+_FLOAT = np.dtype([("length", ">i4"), ("value", ">f8")])
+_INTEGER = np.dtype([("length", ">i4"), ("value", ">i8")])
 
 
 async def fetch_columns(
@@ -41,7 +44,7 @@ async def fetch_columns(
 
 def floats(array: bytes | None) -> Floats:
     """Return a binary float8[] without nulls as float64 of shape (n,)."""
-    return _elements(array, ">f8").astype(np.float64)
+    return _elements(array, _FLOAT).astype(np.float64)
 
 
 def integer(value: bytes | None) -> int:
@@ -51,7 +54,7 @@ def integer(value: bytes | None) -> int:
 
 def integers(array: bytes | None) -> Ints:
     """Return a binary bigint[] without nulls as int64 of shape (n,)."""
-    return _elements(array, ">i8").astype(np.int64)
+    return _elements(array, _INTEGER).astype(np.int64)
 
 
 def instants(array: bytes | None) -> Ints:
@@ -59,12 +62,11 @@ def instants(array: bytes | None) -> Ints:
     return integers(array) + _POSTGRES_EPOCH
 
 
-def _elements(array: bytes | None, kind: str) -> NDArray[Any]:
-    element = np.dtype([("length", ">i4"), ("value", kind)])
-    if array is None or len(array) < _HEADER.itemsize:
-        return np.empty(0, dtype=kind)
-    header = np.frombuffer(array, _HEADER, count=1)[0]
-    if header["dimensions"] != 1 or header["nulls"]:
+def _elements(array: bytes | None, element: np.dtype[np.void]) -> NDArray[Any]:
+    if array is None or len(array) < _HEADER.size:
+        return np.empty(0, dtype=element["value"])
+    dimensions, nulls, *_ = _HEADER.unpack_from(array)
+    if dimensions != 1 or nulls:
         raise ValueError("not a one-dimensional array without nulls")
-    values: NDArray[Any] = np.frombuffer(array, element, offset=_HEADER.itemsize)["value"]
+    values: NDArray[Any] = np.frombuffer(array, element, offset=_HEADER.size)["value"]
     return values
