@@ -41,6 +41,7 @@ _SECURITY: tuple[Header, ...] = (
 )
 _SECRETS = (b"authorization", b"x-api-key")
 _MISSING_KEY, _TOO_MANY = 401, 429
+_SOCKET, _REFUSED_SOCKET = 101, 403
 _UNFORESEEN = 500
 _CLIENT_LEFT = 499  # in the log alone: nobody was there to be answered
 
@@ -95,10 +96,12 @@ class Edge:
         async def send_on(message: Message) -> None:
             nonlocal status, size
             if message["type"] in {"http.response.start", "websocket.accept"}:
-                status = message.get("status", 101)
+                status = message.get("status", _SOCKET)
                 message = {**message, "headers": self._complete(message.get("headers", ()), seen, status)}
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
+            elif message["type"] == "websocket.close":
+                status = status or _REFUSED_SOCKET
             await send(message)
 
         token = exchange.current.set(seen)

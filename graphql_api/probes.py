@@ -23,6 +23,7 @@ from graphql_api.telemetry import Telemetry
 
 logger = logging.getLogger("btcql.api")
 
+_METRICS_COST = 100  # it goes through every market
 _FRESH = {"cache-control": "no-store"}
 
 
@@ -56,7 +57,9 @@ class Probes:
     async def show_metrics(self, request: Request) -> Response:
         """Answer with the server's figures, and the pipeline's where the database has them to give."""
         try:
-            self._gate.require(await self._gate.identify(request), {"pipeline": "/metrics"})
+            client = await self._gate.identify(request)
+            self._gate.require(client, {"pipeline": "/metrics"})
+            self._gate.charge(client, _METRICS_COST)
         except (DatabaseUnavailableError, QueryError) as error:
             described = describe(GraphQLError(str(error), original_error=error))
             status = STATUS[described["extensions"]["code"]]

@@ -74,10 +74,11 @@ class Telemetry:
 
     def report(self, seen: Exchange, scope: Scope, status: int, size: int, seconds: float) -> None:
         """Count a request that was answered with `status` and `size` bytes after `seconds`."""
-        operation = self._label(seen, scope["path"])
-        self._seconds_of(operation).observe(seconds)
-        if seen.cost:
-            self._cost_of(operation).observe(seen.cost)
+        if scope["type"] == "http":  # a socket lasts, and has operations of its own
+            operation = self._label(seen, scope["path"])
+            self._seconds_of(operation).observe(seconds)
+            if seen.cost:
+                self._cost_of(operation).observe(seen.cost)
         self._status_of(str(status)).inc()
         self._bytes.inc(size)
         for code in seen.codes:
