@@ -31,6 +31,7 @@ from graphql_api.limits import read_document
 # strawberry checks `@oneOf` by a rule of its own; its other one shows its own innards in its messages
 _RULES = (*specified_rules, OneOfInputValidationRule)
 _KEPT = 256  # documents
+_MAX_ERRORS = 20  # told of one document: each may mean a search for what was meant
 _KEPT_LENGTH = 10_000  # characters of each: longer ones are read anew every time
 
 
@@ -156,7 +157,13 @@ class Executor:
     def _read(self, text: str) -> DocumentNode | DocumentError:
         try:
             document = read_document(text)
-            errors = validate(self.schema, document, self._rules, hide_suggestions=not self._introspection)
+            errors = validate(
+                self.schema,
+                document,
+                self._rules,
+                max_errors=_MAX_ERRORS,
+                hide_suggestions=not self._introspection,
+            )
         except GraphQLError as error:
             return DocumentError(error)
         except RecursionError as error:  # where graphql-core does not say so itself

@@ -21,6 +21,7 @@ from graphql.language import ExecutableDefinitionNode, SelectionNode
 
 from btcql.errors import QueryError
 
+MAX_LENGTH = 100_000  # characters
 MAX_TOKENS = 2_000  # tools' introspection takes some 300
 MAX_DEPTH = 20  # selections within selections; the schema's own fields go 6 deep, introspection 18
 MAX_ALIASES = 30  # aliases and repeated fields
@@ -36,6 +37,8 @@ def read_document(text: str) -> DocumentNode:
     Raises GraphQLError for a syntax error, QueryError: QUERY_TOO_DEEP, QUERY_TOO_COMPLEX, both with
     `limit`.
     """
+    if len(text) > MAX_LENGTH:
+        raise _too_many("characters", MAX_LENGTH)
     try:
         document = parse(text, max_tokens=MAX_TOKENS)
     except RecursionError:  # graphql-core 3.3 says so in its own words, 3.2 does not

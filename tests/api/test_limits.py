@@ -41,6 +41,7 @@ TOO_LARGE = [
     ("levels of a value", "{ a(x: " + "[" * 900 + "]" * 900 + ") }", DEEP, 20),
     ("levels of a type", "query ($x: " + "[" * 900 + "Int" + "]" * 900 + ") { a }", DEEP, 20),
     ("levels by fragments", f"{{ ...F0 }} {CHAIN} fragment F30 on Query {{ a }}", DEEP, 20),
+    ("characters", "{ __typename } #" + " " * 100_000, COMPLEX, 100_000),
     ("tokens", "{ market { " + "symbol " * 2_000 + "} }", COMPLEX, 2_000),
     ("aliases", "{" + " ".join(f"a{i}: server {{ edition }}" for i in range(31)) + "}", COMPLEX, 30),
     ("the same root field", "{" + "server { edition } " * 32 + "}", COMPLEX, 30),
