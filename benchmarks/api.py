@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 import typer
 
 from benchmarks import contestants, market, wrk
@@ -53,7 +54,9 @@ def main(
     )
     with tempfile.TemporaryDirectory(prefix="btcql-") as home, ExitStack() as stack:
         settings = Settings(home_path=home, pg_bin=str(installation(edition).bin))
-        url = stack.enter_context(EmbeddedServer(settings).running())
+        server = EmbeddedServer(settings)
+        url = stack.enter_context(server.running())
+        database = psutil.Process(int((server.data / "postmaster.pid").read_text().split()[0]))
         migrate(url)
         end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         if file is None:
@@ -63,9 +66,8 @@ def main(
         entrants = contestants.start(stack, with_role(url, READER), Path(home), postgraphile)
         for question in questions(end):
             if only in question.name:
-                compare(
-                    question, entrants, [int(n) for n in connections.split(",")], rounds, seconds, Path(home)
-                )
+                counts = [int(count) for count in connections.split(",")]
+                compare(question, entrants, database, counts, rounds, seconds, Path(home))
 
 
 def installation(edition: str) -> Installation:
@@ -79,6 +81,7 @@ def installation(edition: str) -> Installation:
 def compare(
     question: Question,
     entrants: list[Contestant],
+    database: psutil.Process,
     connections: list[int],
     rounds: int,
     seconds: float,
@@ -92,16 +95,24 @@ def compare(
         print(f"  {entrant.name:<14} {size:>9,} bytes")
     for count in connections:
         seen: dict[str, list[Figures]] = {entrant.name: [] for entrant, _ in asked}
+        taken: dict[str, float] = dict.fromkeys(seen, 0.0)
         for _ in range(rounds):
             for entrant, target in asked:
+                before = entrant.cpu(database)
                 seen[entrant.name].append(wrk.run(target, count, seconds, folder))
+                taken[entrant.name] += entrant.cpu(database) - before
+        cpu: dict[str, float] = {}
         for name, figures in seen.items():
             p50, p99 = (
                 statistics.median(values) for values in zip(*((f.p50, f.p99) for f in figures), strict=True)
             )
             rate = statistics.median(figure.rate for figure in figures)
-            print(f"  {count:>2} x {name:<14} {rate:9.1f}/s   p50 {p50:8.2f} ms   p99 {p99:8.2f} ms")
+            line = f"  {count:>2} x {name:<14} {rate:9.1f}/s   p50 {p50:8.2f} ms   p99 {p99:8.2f} ms"
+            cpu[name] = 1000 * taken[name] / max(1, sum(figure.requests for figure in figures))
+            print(f"{line}   {cpu[name]:7.2f} ms of processor")
         report(question, count, seen)
+        for peer in cpu.keys() - {API, CACHED}:
+            print(f"     {API} / {peer:<14} {cpu[peer] / cpu[API]:6.2f} by processor time")
 
 
 def report(question: Question, count: int, seen: dict[str, list[Figures]]) -> None:

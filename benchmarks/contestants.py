@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import psutil
 
 from benchmarks.questions import Question
 from benchmarks.wrk import Target
@@ -54,6 +55,16 @@ class Contestant:
 
     name: str
     target: Callable[[Question], Target | None]
+    process: psutil.Process
+
+    def cpu(self, database: psutil.Process) -> float:
+        """Return the processor's seconds that it and the database's sessions have taken since they began."""
+        seconds = 0.0
+        for process in [self.process, *database.children()]:
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                seconds += times.user + times.system
+        return seconds
 
 
 def start(stack: ExitStack, url: str, home: Path, postgraphile: Path | None) -> list[Contestant]:
@@ -68,13 +79,13 @@ def start(stack: ExitStack, url: str, home: Path, postgraphile: Path | None) -> 
         port = _free_port()
         cache = {"BTCQL_CACHE_BYTES": capacity} if capacity else {}
         command = [str(Path(sys.executable).with_name("btcql")), "serve", "--port", str(port)]
-        _launch(stack, command, environment | opened | cache, port)
-        entrants.append(Contestant(name, _graphql(port)))
+        process = _launch(stack, command, environment | opened | cache, port)
+        entrants.append(Contestant(name, _graphql(port), process))
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", "benchmarks.peers:create_app", "--factory"]
-    _launch(stack, [*command, "--port", str(port), "--log-level", "warning"], environment, port)
+    process = _launch(stack, [*command, "--port", str(port), "--log-level", "warning"], environment, port)
     address = f"http://127.0.0.1:{port}"
-    entrants.append(Contestant(JSON_AGG, lambda question: Target(address + question.json_agg)))
+    entrants.append(Contestant(JSON_AGG, lambda question: Target(address + question.json_agg), process))
     entrants += _start_postgraphile(stack, url, postgraphile)
     return entrants
 
@@ -122,14 +133,14 @@ def _start_postgraphile(stack: ExitStack, url: str, folder: Path | None) -> list
     own = folder / "node_modules/node/bin/node"
     node = str(own) if own.exists() else shutil.which("node") or "node"
     command = [node, str(folder / "node_modules/.bin/postgraphile"), "-C", str(config)]
-    _launch(stack, command, environment, port, folder)
+    process = _launch(stack, command, environment, port, folder)
 
     def target(question: Question) -> Target | None:
         if question.postgraphile is None:
             return None
         return Target(f"http://127.0.0.1:{port}/graphql", {"query": question.postgraphile})
 
-    return [Contestant(POSTGRAPHILE, target)]
+    return [Contestant(POSTGRAPHILE, target, process)]
 
 
 def _launch(
@@ -138,8 +149,8 @@ def _launch(
     environment: Mapping[str, str],
     port: int,
     folder: Path | None = None,
-) -> None:
-    """Start a server and wait until it listens; the stack stops it."""
+) -> psutil.Process:
+    """Start a server, wait until it listens, and return its process; the stack stops it."""
     process = subprocess.Popen(command, env=environment, cwd=folder, stdin=subprocess.DEVNULL)
     stack.callback(process.wait)
     stack.callback(process.terminate)
@@ -150,7 +161,7 @@ def _launch(
         except OSError:
             time.sleep(0.1)
         else:
-            return
+            return psutil.Process(process.pid)
     raise SystemExit(f"{json.dumps(command)} does not listen on port {port}")
 
 

@@ -22,8 +22,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one run saw: requests a second, latencies in milliseconds."""
+    """What one run saw: answers, requests a second, latencies in milliseconds."""
 
+    requests: int
     rate: float
     p50: float
     p99: float
@@ -60,6 +61,7 @@ def run(target: Target, connections: int, seconds: float, folder: Path) -> Figur
     if "Non-2xx" in text or "Socket errors" in text:
         raise SystemExit(f"{target.url} did not answer as it should:\n{text}")
     return Figures(
+        int(_found(r"(\d+) requests in", text)),
         float(_found(r"Requests/sec:\s+([\d.]+)", text)),
         _milliseconds(_found(r"^ +50% +(\S+)", text)),
         _milliseconds(_found(r"^ +99% +(\S+)", text)),
