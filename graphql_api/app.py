@@ -106,7 +106,7 @@ def create_app(
             Route("/graphql", endpoint.__call__, methods=["GET", "POST"]),
             Route(
                 "/export/{table}.{format}",
-                Export(gate, pool, new_context, settings.export_bars),
+                Export(gate, pool, listener, new_context, settings.export_bars),
                 methods=["GET"],
             ),
             *Probes(pool, gate, telemetry, clock).routes(),

@@ -50,7 +50,7 @@ async def deliver_found(
         "etag": tag,
         "cache-control": f"{scope}, max-age={kept.lifetime.max_age(state, now)}",
     }
-    if _has(request.headers.get("if-none-match", ""), tag):
+    if has_tag(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers={**headers, "vary": VARY})
     return await deliver(request, kept.encoded, 200, headers, media_type)
 
@@ -68,7 +68,7 @@ def takes_gzip(accepted: str) -> bool:
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 
 
-def _has(if_none_match: str, tag: str) -> bool:
+def has_tag(if_none_match: str, tag: str) -> bool:
     """Return whether the header names the tag; weakly, as it is compared for GET."""
     named = {part.strip().removeprefix("W/") for part in if_none_match.split(",")}
     return tag in named or "*" in named

@@ -55,7 +55,8 @@ async def export_candles(
     """Return the bars of a range, up to `most` of them; raises QueryError as `candles` does."""
     span = resolve(asked, interval, facts, context.now, include_incomplete=include_incomplete)
     chunks = _candles(context, facts, span, fill)
-    return await _table(context, facts, span, most, f"candles_{interval}", CANDLES, chunks)
+    table = await _table(context, facts, span, most, f"candles_{interval}", CANDLES, chunks)
+    return replace(table, is_closed=_is_closed(asked, span) and not include_incomplete)
 
 
 async def export_averages(
@@ -71,7 +72,13 @@ async def export_averages(
     averages.check_window(window)
     span = resolve(asked, interval, facts, context.now)
     chunks = _averages(context, facts, span, window, kind)
-    return await _table(context, facts, span, most, f"{kind}_{window}_{interval}", AVERAGES, chunks)
+    table = await _table(context, facts, span, most, f"{kind}_{window}_{interval}", AVERAGES, chunks)
+    return replace(table, is_closed=_is_closed(asked, span))
+
+
+def _is_closed(asked: RangeInput, span: Span) -> bool:
+    """Return whether the range was given by its ends, and is there whole."""
+    return not span.clamped and (asked.days is not None or asked.instants is not None)
 
 
 async def _table(

@@ -7,7 +7,7 @@ breaks the connection off: over HTTP/1.1 the last chunk never comes, so nobody t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -19,13 +19,17 @@ from starlette.types import Message, Receive, Scope, Send
 
 from btcql.errors import QueryError
 from btcql.records import DEFAULT_SYMBOL, AverageKind, Interval
+from database.listener import Listener
 from database.pool import Pool, Reads
 from database.readers.markets import MarketFacts
+from database.readers.version import fetch_version
 from graphql_api.auth import MIN_COST, Client, Gate
 from graphql_api.context import Context
+from graphql_api.delivery import has_tag
 from graphql_api.errors import RETRY_SECONDS, describe
 from graphql_api.export.bars import export_averages, export_candles
 from graphql_api.export.parameters import Parameters
+from graphql_api.export.standing import cache_control, tag
 from graphql_api.export.tables import Chunk, Column, Table
 from graphql_api.export.text import Csv, Json
 from graphql_api.export.vintages import export_forecast
@@ -87,9 +91,15 @@ class Export:
     """The route; `new_context` makes a context over a snapshot, `most` is how many bars a file may have."""
 
     def __init__(
-        self, gate: Gate, pool: Pool, new_context: Callable[[Client, Reads], Context], most: int
+        self,
+        gate: Gate,
+        pool: Pool,
+        listener: Listener,
+        new_context: Callable[[Client, Reads], Context],
+        most: int,
     ) -> None:
-        self._gate, self._pool, self._new_context, self._most = gate, pool, new_context, most
+        self._gate, self._pool, self._listener = gate, pool, listener
+        self._new_context, self._most = new_context, most
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,13 +115,24 @@ class Export:
             self._gate.require(client, dict.fromkeys(_SCOPES.get(name, ()), f"/export/{name}"))
             with self._turn():
                 async with self._pool.snapshot() as snapshot:
-                    table = await self._read(request, self._new_context(client, snapshot))
+                    context = self._new_context(client, snapshot)
+                    version = await context.read(fetch_version)
+                    table = await self._read(request, context)
+                    mark = tag(request, table, version, context.now)
+                    stands = cache_control(
+                        table, version, self._listener.state, context.now, shared=not client.keyed
+                    )
+                    headers = {"etag": mark, "cache-control": stands}
+                    if has_tag(request.headers.get("if-none-match", ""), mark):
+                        started = True
+                        await Response(None, 304, headers)(request.scope, request.receive, send)
+                        return
                     self._gate.charge(client, max(MIN_COST, table.rows), paid=MIN_COST)
                     encoder = await asyncio.to_thread(_encoder, kind, table.columns)
                     pieces = _encode(table, encoder)
                     first = await anext(pieces)  # fails, if it does, as long as that can be said
                     started = True
-                    await send(_start(table, kind, encoder.media_type))
+                    await send(_start(table, kind, encoder.media_type, headers))
                     if request.method != "HEAD":
                         await _deliver(first, send)
                         async for piece in pieces:
@@ -190,11 +211,11 @@ async def _deliver(piece: bytes, send: Send) -> None:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
-def _start(table: Table, kind: str, media_type: str) -> Message:
+def _start(table: Table, kind: str, media_type: str, standing: Mapping[str, str]) -> Message:
     headers = [
+        *standing.items(),
         ("content-type", media_type),
         ("content-disposition", f'attachment; filename="{table.name}.{kind}"'),
-        ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
         *(("btcql-warning", f"{warning.code}: {warning.message}") for warning in table.warnings),
     ]

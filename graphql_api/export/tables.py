@@ -41,7 +41,8 @@ class Table:
     """A file's content; `chunks` can be gone through once, and raises what the GraphQL field would.
 
     `name` says what it is, for the file's name; `rows` are at most so many, which is what it costs;
-    `resolved` is None where no range was asked for.
+    `resolved` is None where no range was asked for;
+    `is_closed`: nothing but a new version of the data can change it.
     """
 
     name: str
@@ -50,3 +51,4 @@ class Table:
     rows: int
     resolved: ResolvedRange | None = None
     warnings: Sequence[Warning] = ()
+    is_closed: bool = False

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.api.serving import Api
+from tests.api.serving import Api, wait_for
 
 # The fields are tested on every edition; a file is told by the same readers what they are.
 pytestmark = pytest.mark.parametrize("edition", ["plain"], indirect=True, scope="session")
@@ -238,3 +238,27 @@ def test_what_cannot_be_exported_is_refused_with_the_codes_of_the_contract(
 def test_the_api_starts_without_what_only_some_exports_need(edition: str) -> None:
     check = "import sys, graphql_api.app; sys.exit(not {'pyarrow', 'pandas'}.isdisjoint(sys.modules))"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_a_file_is_sent_again_only_when_it_has_changed(api: Api) -> None:
+    closed = {"from": "2023-03-01", "to": "2023-03-31"}
+    tags = set()
+    for form, asked in (("csv", closed), ("json", closed), ("csv", {"last": "MONTH"})):
+        address = f"/export/candles.{form}"
+        first = api.http.get(address, params=asked)
+        again = api.http.get(address, params=asked, headers={"if-none-match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == first.headers["etag"]
+        other = api.http.get(address, params=asked, headers={"if-none-match": '"another"'})
+        assert (other.status_code, other.content) == (200, first.content)
+        tags.add(first.headers["etag"])
+    assert len(tags) == 3
+
+
+def test_a_closed_range_may_be_kept_for_a_day_and_an_open_one_until_the_next_run(api: Api) -> None:
+    def kept(**asked: str) -> str:
+        return api.http.get("/export/candles.csv", params=asked).headers["cache-control"]
+
+    wait_for(lambda: kept(**{"from": "2023-03-01", "to": "2023-03-31"}) == "public, max-age=86400")
+    assert kept(last="MONTH") == "public, max-age=60", "no run is planned: one may come at any time"
+    assert kept(**{"from": "2024-01-01", "to": "2024-01-31"}) == "public, max-age=60", "clamped"

@@ -60,7 +60,7 @@ def at_piece(number: int, happens: Callable[[], object]) -> Callable[..., Awaita
 def test_a_file_is_of_one_version_of_the_data(
     database: Database, loaded: Api, days: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = loaded.http.get(ALL).content
+    before = loaded.http.get(ALL)
     corrected = days.assign(**{name: days[name] + 1000 for name in ("open", "high", "low", "close")})
     corrected = corrected.drop([days.index[0], days.index[-2]])
 
@@ -68,8 +68,11 @@ def test_a_file_is_of_one_version_of_the_data(
         load(database.url, "DAY-USD", corrected, "bitstamp", "coinbase")
 
     monkeypatch.setattr(exports, "read_bars", at_piece(3, correct))
-    assert loaded.http.get(ALL).content == before
-    assert loaded.http.get(ALL).content != before
+    during = loaded.http.get(ALL)
+    assert (during.content, during.headers["etag"]) == (before.content, before.headers["etag"])
+    after = loaded.http.get(ALL, headers={"if-none-match": before.headers["etag"]})
+    assert after.status_code == 200
+    assert after.content != before.content
 
 
 def test_a_file_that_cannot_be_finished_is_broken_off(

@@ -1,0 +1,34 @@
+"""How long a file stands, by the rules of answers (lifetime.py), and the tag it is asked for by again."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from starlette.requests import Request
+
+from btcql import __version__
+from database.listener import DataState
+from graphql_api.export.tables import Table
+from graphql_api.lifetime import Lifetime, next_boundary
+
+
+def tag(request: Request, table: Table, version: int, now: int) -> str:
+    """Return the ETag of the file that the request asks for, made of this version of the data.
+
+    The same bytes have the same tag: they follow from the data, the address, and, unless the range is
+    closed, from where the clock stands between two of the instants that complete a day.
+    """
+    parts = [__version__, str(version), request.url.path, table.name]
+    parts += sorted(f"{name}={value}" for name, value in request.query_params.multi_items())
+    if not table.is_closed:
+        parts.append(str(next_boundary(now)))
+    digest = sha256("\n".join(parts).encode()).hexdigest()
+    return f'"{digest[:32]}"'
+
+
+def cache_control(table: Table, version: int, state: DataState | None, now: int, *, shared: bool) -> str:
+    """Return who may keep the file, and for how long unasked; `shared`: it may be anyone's."""
+    if state is None or state.version != version or not state.settled:
+        return "no-cache"
+    lifetime = Lifetime(next_boundary(now), is_closed=table.is_closed)
+    return f"{'public' if shared else 'private'}, max-age={lifetime.max_age(state, now)}"
