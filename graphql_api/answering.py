@@ -26,10 +26,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Found:
-    """An answer without errors; `is_stale`: from before the database went away."""
+    """An answer without errors; stale_age: of one from before the database went away, in seconds."""
 
     kept: Kept
-    is_stale: bool = False
+    stale_age: int | None = None
 
 
 class Answering:
@@ -65,7 +65,7 @@ class Answering:
             return Found(kept)
         if kept is not None and self._listener.is_down:
             note_cache("stale")
-            return Found(kept, is_stale=True)
+            return _stale(kept, context.now)
         leads = False
 
         async def make() -> Answer | Kept:
@@ -83,7 +83,7 @@ class Answering:
             return Found(made)
         if kept is not None and "DATABASE_UNAVAILABLE" in made.codes:
             note_cache("stale")
-            return Found(kept, is_stale=True)
+            return _stale(kept, context.now)
         if not leads:  # the errors were told of where they were made
             for error in made.errors:
                 add_error(error["extensions"])
@@ -174,6 +174,10 @@ class Versioned:
         """Take in the version; of two that ask at a time the first counts, for both read after it."""
         if self.version is None:
             self.version = version
+
+
+def _stale(kept: Kept, now: int) -> Found:
+    return Found(kept, max(0, now - kept.made_at) // 1_000_000)
 
 
 def _stands(kept: Kept, state: DataState | None, now: int) -> bool:

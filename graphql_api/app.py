@@ -11,7 +11,7 @@ from importlib.resources import files
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from btcql import calendar
 from btcql.settings import Settings
@@ -27,11 +27,13 @@ from graphql_api.endpoint import Endpoint
 from graphql_api.estimates import Estimator
 from graphql_api.executor import Executor
 from graphql_api.export.endpoint import Export
+from graphql_api.feed import Feed
 from graphql_api.keyring import KeyRing
 from graphql_api.logs import log_request
 from graphql_api.persisted import AutomaticDocuments, read_documents
 from graphql_api.probes import Probes
 from graphql_api.schema import schema
+from graphql_api.sockets import Sockets
 from graphql_api.telemetry import Telemetry
 from graphql_api.tracing import Tracing
 
@@ -70,6 +72,7 @@ def create_app(
     executor = Executor(schema._schema, introspection=settings.introspection)  # noqa: SLF001 - its only door
     answering = Answering(executor, pool, listener, Cache(settings.cache_bytes))
 
+    feed = Feed(listener, clock)
     keys = KeyRing(pool)
     access = settings.access
     gate = Gate(access, keys)
@@ -77,7 +80,12 @@ def create_app(
 
     def new_context(client: Client, reads: Reads = pool) -> Context:
         return Context(
-            reads, calendar.microseconds(clock()), settings.visualiser_url, client, tracing=tracing
+            reads,
+            calendar.microseconds(clock()),
+            settings.visualiser_url,
+            client,
+            tracing=tracing,
+            feed=feed,
         )
 
     @asynccontextmanager
@@ -100,9 +108,11 @@ def create_app(
     admission = Admission(gate, executor, documents, Estimator(executor.schema, settings.max_cost))
     playground = _page("playground.html") if settings.playground else None
     endpoint = Endpoint(gate, admission, answering, new_context, playground)
+    sockets = Sockets(gate, admission, answering, executor, new_context, access.origins)
     app = Starlette(
         routes=[
             Route("/", show_start),
+            WebSocketRoute("/graphql", sockets.__call__),
             Route("/graphql", endpoint.__call__, methods=["GET", "POST"]),
             Route(
                 "/export/{table}.{format}",

@@ -12,6 +12,7 @@ from database.pool import Connection, Reads
 from database.readers.markets import MarketFacts, fetch_market
 from graphql_api.auth import ANYBODY, Client
 from graphql_api.cost import Cost
+from graphql_api.feed import Feed
 from graphql_api.lifetime import Extent
 from graphql_api.tracing import Tracing
 
@@ -34,6 +35,7 @@ class Context:
     client: Client = ANYBODY
     cost: Cost | None = None
     tracing: Tracing | None = None
+    feed: Feed | None = None
     extent: Extent = field(default_factory=Extent)
     facts: Mapping[str, MarketFacts] = field(default_factory=dict)
 
@@ -71,4 +73,10 @@ def described(text: str) -> Callable[[Resolver], Resolver]:
 def listing(kind: type) -> Callable[[Resolver], Resolver]:
     """Return strawberry's decorator of a field that is a list of `kind`; its resolver returns a batch."""
     decorator: Callable[[Resolver], Resolver] = strawberry.field(graphql_type=list[kind])  # type: ignore[valid-type]
+    return decorator
+
+
+def subscribed(text: str) -> Callable[[Resolver], Resolver]:
+    """Return strawberry's decorator of a subscription with a description."""
+    decorator: Callable[[Resolver], Resolver] = strawberry.subscription(description=text)
     return decorator

@@ -36,9 +36,8 @@ async def deliver_found(
 ) -> Response:
     """Return the response with an answer, or 304 where the client has it; `shared`: it may be anyone's."""
     kept = found.kept
-    if found.is_stale:
-        age = max(0, now - kept.made_at) // 1_000_000
-        encoded = Encoded(_with_warning(kept.encoded.body, age))
+    if (age := found.stale_age) is not None:
+        encoded = Encoded(with_warning(kept.encoded.body, age))
         headers = {"age": str(age), "warning": '110 - "Response is Stale"'}
         return await deliver(request, encoded, 200, headers, media_type)
     if request.method != "GET":
@@ -74,7 +73,7 @@ def has_tag(if_none_match: str, tag: str) -> bool:
     return tag in named or "*" in named
 
 
-def _with_warning(body: bytes, age: int) -> bytes:
+def with_warning(body: bytes, age: int) -> bytes:
     """Return an answer's bytes with a warning in its extensions; an answer has none of its own."""
     warning = {
         "code": "STALE",

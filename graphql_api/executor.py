@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     DocumentNode,
+    ExecutionResult,
     GraphQLError,
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
@@ -17,6 +18,7 @@ from graphql import (
     execute,
     get_operation_ast,
     specified_rules,
+    subscribe,
     validate,
 )
 from graphql import Executor as GraphQLExecutor
@@ -138,6 +140,29 @@ class Executor:
         # an error of a field has a path; without one it was found before the first field
         executed = result.data is not None or any(error.path is not None for error in result.errors or ())
         return Answer(result.data, [describe(error) for error in result.errors or ()], executed)
+
+    async def subscribe(
+        self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
+    ) -> AsyncGenerator[Answer, None]:
+        """Yield an answer for each event of a subscription; one that cannot begin is answered once."""
+        found = subscribe(
+            self.schema,
+            operation.document,
+            context_value=context,
+            variable_values=dict(variables or {}),
+            operation_name=operation.name,
+        )
+        if isawaitable(found):
+            found = await found
+        if isinstance(found, ExecutionResult):
+            yield Answer(None, [describe(error) for error in found.errors or ()], executed=False)
+            return
+        events = cast("AsyncGenerator[ExecutionResult, None]", found)
+        try:
+            async for result in events:
+                yield Answer(result.data, [describe(error) for error in result.errors or ()], executed=True)
+        finally:
+            await events.aclose()
 
     def document(self, text: str) -> DocumentNode:
         """Return the document, read before or now; raises DocumentError."""

@@ -125,6 +125,13 @@ async def read_forecast(context: Context, facts: MarketFacts, as_of: date | None
         raise QueryError("FORECAST_UNAVAILABLE", _why_none(facts.symbol, as_of, span))
     if horizon > vintage.horizons:
         raise QueryError("BAD_USER_INPUT", f"horizon {horizon} is beyond this forecast's {vintage.horizons}")
+    return await show_vintage(context, facts, vintage, horizon, newest=as_of is None)
+
+
+async def show_vintage(
+    context: Context, facts: MarketFacts, vintage: Vintage, horizon: int, *, newest: bool
+) -> Forecast:
+    """Return the vintage up to `horizon`; only the `newest` of all can be stale."""
     points = await context.read(reader.fetch_points, facts.symbol, vintage, horizon)
     backtest = await context.read(
         reader.fetch_backtest, facts.symbol, vintage.model_name, vintage.model_version
@@ -136,7 +143,7 @@ async def read_forecast(context: Context, facts: MarketFacts, as_of: date | None
         based_on=vintage.based_on,
         retrospective=vintage.retrospective,
         last_close=vintage.last_close,
-        stale=as_of is None and (overdue or Freshness.of(facts, context.now).stale),
+        stale=newest and (overdue or Freshness.of(facts, context.now).stale),
         model=ForecastModel(
             name=vintage.model_name,
             version=vintage.model_version,

@@ -41,14 +41,31 @@ async def read_request(request: Request) -> GraphQLRequest:
         kind, _, charset = request.headers.get("content-type", "").lower().partition(";")
         if kind.strip() != JSON or ("charset" in charset and "utf-8" not in charset):
             raise RefusedError(415, f"the body's content-type must be {JSON} in UTF-8")
-        return _asked(_parse(await _body(request), "the body"))
+        return asked_by(_parse(await _body(request), "the body"))
     if request.method != "GET":
         raise RefusedError(405, f"{request.method} is not answered here", allow="GET, POST")
     parameters: dict[str, Any] = dict(request.query_params)
     for name in ("variables", "extensions"):
         if name in parameters:
             parameters[name] = _parse(parameters[name].encode(errors="replace"), name)
-    return _asked(parameters)
+    return asked_by(parameters)
+
+
+def asked_by(parameters: Any) -> GraphQLRequest:
+    """Return the GraphQL request that a JSON object holds, whichever way it came; raises RefusedError."""
+    if not isinstance(parameters, dict):
+        raise RefusedError(400, "the body must be one JSON object with a `query`")
+    query, name = parameters.get("query"), parameters.get("operationName")
+    variables, extensions = parameters.get("variables"), parameters.get("extensions")
+    if not isinstance(name, str | None):
+        raise RefusedError(400, "`operationName` must be a string")
+    for key, value in (("variables", variables), ("extensions", extensions)):
+        if not isinstance(value, dict | None):
+            raise RefusedError(400, f"`{key}` must be a JSON object")
+    by_hash = query is None and extensions is not None and extensions.get("persistedQuery") is not None
+    if not by_hash and (not isinstance(query, str) or not query.strip()):
+        raise RefusedError(400, "`query` must be a GraphQL document")
+    return GraphQLRequest(query, name or None, variables, extensions)
 
 
 def prefers_html(request: Request) -> bool:
@@ -88,23 +105,6 @@ def _parse(text: bytes, name: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise RefusedError(400, f"{name} is not JSON: {error}") from None
-
-
-def _asked(parameters: Any) -> GraphQLRequest:
-    """Return the GraphQL request that a JSON object holds."""
-    if not isinstance(parameters, dict):
-        raise RefusedError(400, "the body must be one JSON object with a `query`")
-    query, name = parameters.get("query"), parameters.get("operationName")
-    variables, extensions = parameters.get("variables"), parameters.get("extensions")
-    if not isinstance(name, str | None):
-        raise RefusedError(400, "`operationName` must be a string")
-    for key, value in (("variables", variables), ("extensions", extensions)):
-        if not isinstance(value, dict | None):
-            raise RefusedError(400, f"`{key}` must be a JSON object")
-    by_hash = query is None and extensions is not None and extensions.get("persistedQuery") is not None
-    if not by_hash and (not isinstance(query, str) or not query.strip()):
-        raise RefusedError(400, "`query` must be a GraphQL document")
-    return GraphQLRequest(query, name or None, variables, extensions)
 
 
 def _accepted(request: Request) -> list[str]:

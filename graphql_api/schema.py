@@ -15,6 +15,7 @@ from graphql_api.directness import make_direct
 from graphql_api.market import Market, read_market, read_markets
 from graphql_api.pipeline import PipelineStatus, read_pipeline
 from graphql_api.scalars import SCALARS
+from graphql_api.subscriptions import Subscription
 from graphql_api.types import ServerInfo
 
 PRINTED = Path(__file__).with_name("schema.graphql")
@@ -52,7 +53,9 @@ class Query:
         )
 
 
-schema = strawberry.Schema(query=Query, config=StrawberryConfig(scalar_map=SCALARS))
+schema = strawberry.Schema(
+    query=Query, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS)
+)
 make_direct(schema)
 
 

@@ -63,6 +63,7 @@ def serve(
                 server_header=False,
                 limit_concurrency=_MOST_CONNECTIONS,
                 ws_max_size=MAX_BODY,
+                ws_per_message_deflate=False,  # 300 kB of memory for each connection
             )
         )
         if not until_stdin_ends:

@@ -11,8 +11,10 @@ import pytest
 
 from database.creation import create_database
 from database.migrate import migrate
+from tests.api import sockets
 from tests.api.markets import issue_forecast, keep_backtest, load, mixed, numbered, walk, without
 from tests.api.serving import Api, listens, serving
+from tests.api.sockets import until
 from tests.conftest import Database, fresh_database
 
 
@@ -51,5 +53,14 @@ def markets_url(server_url: str, edition: str, bars: pd.DataFrame) -> str:
 def api(markets_url: str) -> Iterator[Api]:
     """The API over them; its clock stands at 2024-01-11T12:34:56Z."""
     with serving(markets_url) as running:
+        listens(running)
+        yield running
+
+
+@pytest.fixture
+def days(plain: Database) -> Iterator[Api]:
+    """The API over `plain` with the market DAY-USD of twenty days; its clock stands at sockets.NOW."""
+    load(plain.url, "DAY-USD", until(20), "bitstamp")
+    with serving(plain.url, lambda: sockets.NOW) as running:
         listens(running)
         yield running

@@ -20,6 +20,7 @@ from database.address import with_role
 from database.roles import READER
 from graphql_api.app import create_app
 from graphql_api.tracing import Tracing
+from graphql_api.transport import MAX_MESSAGE
 from tests.api.markets import NOW
 
 # Most tests ask more in a minute than a stranger may.
@@ -97,7 +98,9 @@ def serving(
 ) -> Iterator[Api]:
     """Serve the database at `url` to the reader, by uvicorn on a port of its own."""
     app = create_app(settings or UNLIMITED, with_role(url, READER), clock, tracing)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False, ws_max_size=MAX_MESSAGE)
+    )
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
