@@ -112,7 +112,7 @@ def compare(
             print(f"{line}   {cpu[name]:7.2f} ms of processor")
         report(question, count, seen)
         for peer in cpu.keys() - {API, CACHED}:
-            print(f"     {API} / {peer:<14} {cpu[peer] / cpu[API]:6.2f} by processor time")
+            print(f"     {API} / {peer:<14} {cpu[peer] / max(cpu[API], 0.001):6.2f} by processor time")
 
 
 def report(question: Question, count: int, seen: dict[str, list[Figures]]) -> None:
@@ -122,15 +122,18 @@ def report(question: Question, count: int, seen: dict[str, list[Figures]]) -> No
     pairs += [(CACHED, "json_agg", CACHED_GOAL)]
     for one, other, goal in pairs:
         if one in seen and other in seen:
-            ratios = [a.rate / b.rate for a, b in zip(seen[one], seen[other], strict=True)]
+            # a round in which the other answered nothing in time has no ratio
+            ratios = [a.rate / b.rate for a, b in zip(seen[one], seen[other], strict=True) if b.rate]
             print(f"     {one} / {other:<14} {verdict(ratios, goal)}")
     if count == 8:
-        spread = [figures.p99 / figures.p50 for figures in seen[API]]
+        spread = [figures.p99 / figures.p50 for figures in seen[API] if figures.p50]
         print(f"     {API}: p99 / p50       {verdict(spread, SPREAD_GOAL, at_most=True)}")
 
 
 def verdict(ratios: list[float], goal: float | None, *, at_most: bool = False) -> str:
     """Return the median of the ratios, and whether it is what was aimed at."""
+    if not ratios:
+        return "no answers in time to compare with"
     median = statistics.median(ratios)
     text = f"{median:6.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
     if goal is None:
