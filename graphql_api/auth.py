@@ -42,9 +42,9 @@ ANYBODY = Client("anonymous")
 class Gate:
     """Identifies clients, by a key or else by their address; refuses; and charges their rate limits."""
 
-    def __init__(self, access: Access, keys: KeyRing, limiter: Limiter | None = None) -> None:
+    def __init__(self, access: Access, keys: KeyRing) -> None:
         self._access, self._keys = access, keys
-        self._limiter = limiter or Limiter()
+        self._limiter = Limiter()
         self._strangers = Limiter()
         self._anonymous = lru_cache(_KEPT)(self._anybody_at)
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
-from btcql.errors import DatabaseUnavailableError, QueryError
+from btcql.errors import DatabaseError, DatabaseUnavailableError, QueryError
 from database.pool import Pool
 from database.readers.keys import KeyFacts, fetch_key, note_uses
 
@@ -84,6 +84,6 @@ class KeyRing:
         now = monotonic()
         try:
             await self._pool.run(note_uses, {key_id: now - at for key_id, at in used.items()})
-        except (DatabaseUnavailableError, QueryError) as error:
+        except (DatabaseError, QueryError) as error:
             logger.warning("the last use of %s keys could not be written down: %s", len(used), error)
             self._used = used | self._used

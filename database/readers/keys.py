@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+import psycopg
+from psycopg import errors
+
+from btcql.errors import DatabaseError
 from database.pool import Connection
 from database.queries import query
 
@@ -31,8 +35,14 @@ async def fetch_key(connection: Connection, sha256: bytes) -> KeyFacts | None:
 
 
 async def note_uses(connection: Connection, ages: Mapping[int, float]) -> None:
-    """Record that keys were used, each so many seconds ago."""
+    """Record that keys were used, each so many seconds ago.
+
+    Raises DatabaseError where nothing can be recorded: on a standby, or before migration 0009.
+    """
     parameters = {"ids": list(ages), "ages": [timedelta(seconds=age) for age in ages.values()]}
-    async with connection.transaction():
-        await connection.execute(query("begin_noting"))
-        await connection.execute(query("note_key_uses"), parameters)
+    try:
+        async with connection.transaction():
+            await connection.execute(query("begin_noting"))
+            await connection.execute(query("note_key_uses"), parameters)
+    except (psycopg.NotSupportedError, psycopg.InternalError, errors.UndefinedFunction) as error:
+        raise DatabaseError(f"the database takes no note of keys: {error}") from error

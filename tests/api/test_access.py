@@ -16,6 +16,8 @@ from btcql.access import SCOPES
 from btcql.errors import SettingError
 from database.connection import connected
 from database.keys import create_key, read_keys, revoke_key
+from graphql_api import auth
+from graphql_api.limiter import Limiter
 from tests.api.markets import load, numbered
 from tests.api.serving import UNLIMITED, Api, serving
 from tests.conftest import Database, fresh_database
@@ -135,7 +137,13 @@ def test_exports_and_metrics_have_scopes_too(loaded: Database) -> None:
         assert api.http.get(candles, headers=bearer(key)).status_code == 200
 
 
-def test_costs_are_charged_and_what_is_too_much_has_to_wait(loaded: Database) -> None:
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bucket fills again while the test runs, however slow the machine."""
+    monkeypatch.setattr(auth, "Limiter", lambda: Limiter(lambda: 0.0))
+
+
+def test_costs_are_charged_and_what_is_too_much_has_to_wait(loaded: Database, still: None) -> None:
     key = make(loaded, "slow", "prices,export", 10)
     with serving(loaded.url, settings=replace(UNLIMITED, anonymous_rate_text="6")) as api:
         answers = [ask(api) for _ in range(4)]
@@ -152,24 +160,20 @@ def test_costs_are_charged_and_what_is_too_much_has_to_wait(loaded: Database) ->
             str(wait),
         )
         assert answers[-1].headers["ratelimit"].endswith(f";t={wait}")
-        assert 1 <= wait <= 20
+        assert wait == 10
 
         export = "/export/candles.csv?symbol=DAY-USD&lastDays=30"
         dear, after = (api.http.get(export, headers=bearer(key)) for _ in range(2))
         assert dear.status_code == 200, "what costs more than a whole bucket is taken from a full one"
         assert dear.headers["ratelimit-policy"] == '"key";q=10;w=60'
         assert after.status_code == 429
-        assert 60 < int(after.headers["retry-after"]) <= 126, "20 units of debt, and one more"
+        assert after.headers["retry-after"] == "126", "20 units of debt and one more, at 10 a minute"
 
 
-def test_a_strangers_keys_are_looked_up_only_so_often(loaded: Database) -> None:
+def test_a_strangers_keys_are_looked_up_only_so_often(loaded: Database, still: None) -> None:
     with serving(loaded.url) as api:
-        codes: list[str] = []
-        while "RATE_LIMITED" not in codes and len(codes) < 1000:
-            codes.append(code(ask(api, **bearer(f"btcql_0123abcd_{len(codes):043}"))))
-        assert len(codes) > 60
-        assert set(codes[:-1]) == {"UNAUTHENTICATED"}
-        assert codes[-1] == "RATE_LIMITED"
+        codes = [code(ask(api, **bearer(f"btcql_0123abcd_{number:043}"))) for number in range(61)]
+        assert codes == ["UNAUTHENTICATED"] * 60 + ["RATE_LIMITED"]
         assert ask(api).status_code == 200
 
 
@@ -179,7 +183,7 @@ def answering(database: Database, **settings: str) -> Iterator[Api]:
         yield api
 
 
-def test_clients_behind_a_trusted_proxy_have_limits_of_their_own(loaded: Database) -> None:
+def test_clients_behind_a_trusted_proxy_have_limits_of_their_own(loaded: Database, still: None) -> None:
     rate = {"anonymous_rate_text": "1"}
 
     def statuses(api: Api, *forwarded: str) -> list[int]:
@@ -212,16 +216,16 @@ def test_any_page_may_ask_unless_the_operator_names_those_that_may(loaded: Datab
         assert "origin" in other.headers["vary"].lower()
 
 
-@pytest.mark.parametrize("path", ["/", "/graphql", "/healthz", "/metrics", "/nowhere", "/export/candles.csv"])
-def test_every_answer_has_the_headers_that_keep_browsers_safe(loaded: Database, path: str) -> None:
+def test_every_answer_has_the_headers_that_keep_browsers_safe(loaded: Database) -> None:
+    paths = ("/", "/graphql", "/healthz", "/metrics", "/nowhere", "/export/candles.csv")
     with serving(loaded.url) as api:
-        headers = api.http.get(path).headers
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
-    assert "default-src 'none'" in headers["content-security-policy"]
-    assert "frame-ancestors 'none'" in headers["content-security-policy"]
-    assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"])
-    assert len(headers.get_list("x-content-type-options")) == 1
+        answers = [(path, api.http.get(path).headers) for path in paths]
+    for path, headers in answers:
+        assert headers.get_list("x-content-type-options") == ["nosniff"], path
+        assert headers["referrer-policy"] == "no-referrer", path
+        assert "default-src 'none'" in headers["content-security-policy"], path
+        assert "frame-ancestors 'none'" in headers["content-security-policy"], path
+        assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"]), path
 
 
 def test_introspection_and_the_playground_can_be_switched_off(loaded: Database) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from btcql.errors import SettingError
+from btcql.errors import DatabaseError, SettingError
 from btcql.tokens import digest
 from database.connection import connected
 from database.keys import create_key, read_keys, revoke_key
@@ -49,6 +49,11 @@ def test_the_reader_notes_uses_at_most_once_a_minute_and_writes_nothing_else(dat
         assert later, "not to come"
         assert 290 < later - first < 400
         assert noted(200) == later, "older than what is known"
+
+        writer.execute("ALTER FUNCTION note_api_key_use(integer[], interval[]) RENAME TO away")
+        with pytest.raises(DatabaseError, match="takes no note of keys"):
+            noted(0)
+        writer.execute("ALTER FUNCTION away(integer[], interval[]) RENAME TO note_api_key_use")
 
         revoke_key(writer, "charts")
         assert asyncio.run(reading(database.reader_url, text, {})) is None
