@@ -20,6 +20,7 @@ from graphql_api import auth
 from graphql_api.limiter import Limiter
 from tests.api.markets import load, numbered
 from tests.api.serving import UNLIMITED, Api, serving
+from tests.api.sockets import DAYS, opened
 from tests.conftest import Database, fresh_database
 
 pytestmark = pytest.mark.parametrize("edition", ["plain"], indirect=True, scope="session")
@@ -135,6 +136,20 @@ def test_exports_and_metrics_have_scopes_too(loaded: Database) -> None:
             assert refused.status_code == 403
             assert refused.json()["errors"][0]["extensions"] == {"code": "FORBIDDEN", "scopes": scopes}
         assert api.http.get(candles, headers=bearer(key)).status_code == 200
+
+
+def test_a_sockets_key_comes_in_its_first_message_and_needs_the_scope_to_subscribe(loaded: Database) -> None:
+    query = DAYS % ', after: "2023-12-29T00:00:00Z"'
+    with serving(loaded.url, settings=KEYS_ONLY) as api:
+        for scopes, allowed in (("prices,subscriptions", True), ("prices", False), ("subscriptions", False)):
+            with opened(api, {}) as socket:
+                socket.send("connection_init", payload={"apiKey": make(loaded, "socket", scopes)})
+                assert socket.receive() == {"type": "connection_ack"}
+                socket.subscribe(query)
+                if allowed:
+                    assert socket.bar() == ("2023-12-30", 30.0)
+                else:
+                    assert socket.error("1") == "FORBIDDEN"
 
 
 @pytest.fixture
