@@ -1,0 +1,57 @@
+"""Who takes nothing of what is sent to them is cut, and their operations end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, cast
+
+import pytest
+from starlette.websockets import WebSocket
+
+from graphql_api import transport
+from graphql_api.transport import TRY_AGAIN, Connection, Message
+
+
+class Stuck:
+    """A socket that takes the acknowledgement and nothing more, as one whose buffers are full."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        asked = [{"type": "connection_init"}, {"type": "subscribe", "id": "1", "payload": {}}]
+        self._messages = [json.dumps(message) for message in asked]
+
+    async def receive(self) -> dict[str, Any]:
+        if not self._messages:
+            await asyncio.Event().wait()
+        return {"type": "websocket.receive", "text": self._messages.pop(0)}
+
+    async def send_text(self, text: str) -> None:
+        if json.loads(text)["type"] != "connection_ack":
+            await asyncio.Event().wait()
+
+    async def close(self, code: int, reason: str) -> None:
+        self.code = code
+
+
+def test_who_takes_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "SEND_SECONDS", 0.05)
+    ended = []
+
+    async def identify(payload: Message) -> None:
+        assert payload == {}
+
+    async def run(connection: Connection, operation: str, payload: Message) -> None:
+        try:
+            await connection.send("next", operation, b"{}")
+        finally:
+            ended.append(operation)
+
+    async def body() -> int:
+        socket = Stuck()
+        async with asyncio.timeout(60):
+            await Connection(cast("WebSocket", socket), identify, run).serve()
+        return socket.code
+
+    assert asyncio.run(body()) == TRY_AGAIN
+    assert ended == ["1"]
