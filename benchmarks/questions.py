@@ -55,7 +55,7 @@ def questions(end: datetime) -> list[Question]:
             1440,
             _market(_candles(end, 1, "MINUTE")),
             _path("minutes", end, 1),
-            _postgraphile("allCandlesList", end, 1, "minutes: 1, "),
+            _postgraphile("allCandlesList", end, 1),
             {},
         ),
         Question(
@@ -68,7 +68,7 @@ def questions(end: datetime) -> list[Question]:
                 )
             ),
             _path("minutes", end, 30),
-            _postgraphile("allCandlesList", end, 30, "minutes: 1, "),
+            _postgraphile("allCandlesList", end, 30),
             {"json_agg": 0.9},
         ),
         Question(
@@ -100,8 +100,8 @@ def _path(name: str, end: datetime, days: int) -> str:
     return f"/{name}?" + urlencode({"start": start.isoformat(), "end": end.isoformat()})
 
 
-def _postgraphile(field: str, end: datetime, days: int, also: str = "") -> str:
+def _postgraphile(field: str, end: datetime, days: int) -> str:
     start = (end - timedelta(days=days)).astimezone(UTC)
     bounds = f'{{greaterThanOrEqualTo: "{start.isoformat()}", lessThan: "{end.isoformat()}"}}'
     fields = _FIELDS.replace("start", "ts")
-    return f'{{ {field}(filter: {{symbol: {{equalTo: "BTC-USD"}}, {also}ts: {bounds}}}) {{ {fields} }} }}'
+    return f'{{ {field}(filter: {{symbol: {{equalTo: "BTC-USD"}}, ts: {bounds}}}) {{ {fields} }} }}'
