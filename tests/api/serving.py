@@ -69,7 +69,7 @@ class Clock:
         self.now += timedelta(**lengths)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> float:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> float:
     """Wait until the condition holds, and return how long that took."""
     began = time.monotonic()
     while not condition():

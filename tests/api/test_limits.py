@@ -58,7 +58,7 @@ def test_a_document_that_is_too_large_is_refused_fast_and_with_its_limit(
 ) -> None:
     began = time.monotonic()
     error = unconnected.error(query)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert error["extensions"] == {"code": code, "limit": limit}
     assert f"{limit}" in error["message"]
 

@@ -245,7 +245,7 @@ def test_a_month_of_minutes_is_prepared_in_a_moment(lake: Lake) -> None:
     land(lake, "bitstamp", MINUTE, datetime(2024, 1, 1, tzinfo=UTC), 44_640)
     began = time.perf_counter()
     assert prepare_month(lake, "BTC-USD", date(2024, 1, 1)).rows == 44_640
-    assert timedelta(seconds=time.perf_counter() - began) < timedelta(seconds=3), "usually about a tenth"
+    assert timedelta(seconds=time.perf_counter() - began) < timedelta(seconds=30), "usually about a tenth"
 
 
 def test_the_sql_keeps_to_what_both_engines_speak() -> None:
