@@ -119,6 +119,7 @@ def command_in(home: Path, edition: str, **more: str) -> Command:
         "BTCQL_PORT": str(free_port()),
         "BTCQL_LUIGID_PORT": str(free_port()),
         "BTCQL_EXCHANGE_URL": "http://127.0.0.1:1",  # nobody listens: as without a network
+        "BTCQL_LOG_LEVEL": "warning",  # as `up` has it on a terminal
         **more,
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("BTCQL_")}

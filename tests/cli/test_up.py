@@ -254,6 +254,7 @@ def test_a_luigid_port_that_answers_otherwise_is_named(
 
 def test_serve_alone_answers_and_stops(plain_btcql: Command, tmp_path: Path) -> None:
     plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", daily_rows(30)))
+    plain_btcql.environment["BTCQL_LOG_LEVEL"] = "info"
     with plain_btcql.start("serve") as process:
         deadline = time.monotonic() + 30
         while True:
