@@ -8,7 +8,7 @@ import strawberry
 from strawberry import Private
 
 from btcql.errors import QueryError, SettingError
-from btcql.records import SYNTHETIC, AverageKind, Interval, check_symbol
+from btcql.records import AverageKind, Interval, check_symbol
 from database.readers import markets as reader
 from database.readers.markets import MarketFacts
 from database.readers.pipeline import fetch_next_refresh
@@ -54,7 +54,7 @@ class Market:
     @strawberry.field
     def synthetic(self) -> bool:
         """Return whether all of it is made up."""
-        return self.facts.sources == (SYNTHETIC,)
+        return self.facts.synthetic
 
     @strawberry.field
     async def freshness(self, info: Info) -> Freshness:

@@ -57,10 +57,16 @@ class Subscription:
         context, feed = info.context, _feed(info.context)
         facts = (await read_market(context, symbol)).facts
         place = _first_place(facts, interval, after or None, feed.now())
+        made_up = facts.synthetic
 
         async def look() -> AsyncGenerator[Candle, None]:
-            nonlocal place
-            async for bar, candle in _closed(context, symbol, interval, place):
+            nonlocal place, made_up
+            facts = await context.read(market_reader.fetch_market, symbol)
+            if facts is None:
+                return
+            if made_up and not facts.synthetic:  # real bars have taken its place, and may end long before
+                place, made_up = complete_stop(facts, interval, feed.now()), False
+            async for bar, candle in _closed(context, facts, interval, place):
                 place = bar + 1
                 if candle is not None:
                     yield candle
@@ -123,28 +129,25 @@ def _first_place(facts: MarketFacts, interval: Interval, after: datetime | None,
 
 
 async def _closed(
-    context: Context, symbol: str, interval: Interval, place: int
+    context: Context, facts: MarketFacts, interval: Interval, place: int
 ) -> AsyncGenerator[tuple[int, Candle | None], None]:
     """Yield the complete bars from `place` on, each with its number; None: there is none up to that number.
 
-    Hours and longer are read as far as the aggregates are refreshed. What the loads are is read first: one
-    that is seen is then either refreshed or known to be pending.
+    Hours and longer are read as far as the aggregates are refreshed. `facts` were read before: a load that
+    they have is then either refreshed or known to be pending.
     """
-    facts = await context.read(market_reader.fetch_market, symbol)
-    if facts is None:
-        return
     stop = complete_stop(facts, interval, _feed(context).now())
     place = max(place, calendar.number(facts.first, interval))
     while place < stop:
         start, end = calendar.start_of(place, interval), min(stop, place + _CHUNK)
         if interval in _AGGREGATED:
-            pending = await context.read(reader.fetch_pending, symbol, start)
+            pending = await context.read(reader.fetch_pending, facts.symbol, start)
             if pending is not None:
                 end = min(end, calendar.number(max(pending, start), interval))
         if end <= place:
             return
         bars = await context.read(
-            bar_reader.fetch_bars, symbol, interval, start, calendar.start_of(end, interval)
+            bar_reader.fetch_bars, facts.symbol, interval, start, calendar.start_of(end, interval)
         )
         for number, candle in zip(
             calendar.numbers(bars.start, interval).tolist(), _candles(bars), strict=True

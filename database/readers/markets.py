@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from btcql import calendar
+from btcql.records import SYNTHETIC
 from database.pool import Connection
 from database.queries import query
 
@@ -21,6 +22,11 @@ class MarketFacts:
     sources: tuple[str, ...]
     first: int
     through: int
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether all of it is made up."""
+        return self.sources == (SYNTHETIC,)
 
 
 @dataclass(frozen=True)

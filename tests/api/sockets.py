@@ -29,8 +29,8 @@ class Socket:
     def send(self, kind: str, **more: Any) -> None:
         self.connection.send(json.dumps({"type": kind, **more}))
 
-    def receive(self) -> Any:
-        return json.loads(self.connection.recv(timeout=60))
+    def receive(self, seconds: float = 60) -> Any:
+        return json.loads(self.connection.recv(timeout=seconds))
 
     def subscribe(self, query: str, operation: str = "1") -> None:
         self.send("subscribe", id=operation, payload={"query": query})

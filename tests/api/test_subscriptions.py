@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -16,7 +17,7 @@ from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
 from database.connection import connected
-from database.writers import load_month, refresh_aggregates
+from database.writers import load_month, refresh_aggregates, remove_market
 from tests.api.markets import issue_forecast, load
 from tests.api.serving import Api, Clock, listens, serving, wait_for
 from tests.api.sockets import DAYS, NOW, address, opened, until
@@ -41,6 +42,23 @@ def test_each_bar_comes_once_and_in_order_as_it_is_loaded(days: Api, plain: Data
         load(plain.url, "DAY-USD", until(25), "bitstamp")
         load(plain.url, "DAY-USD", until(26), "bitstamp")
         assert first.bar() == second.bar() == ("2023-12-26", 26), "what was sent is not sent again"
+
+
+def test_real_bars_that_end_before_the_made_up_ones_are_followed_all_the_same(plain: Database) -> None:
+    load(plain.url, "DAY-USD", until(28), "synthetic")
+    with serving(plain.url, lambda: NOW) as api, opened(api) as socket:
+        socket.subscribe(DAYS % "")
+        assert socket.is_silent()
+        with connected(plain.url) as connection:
+            remove_market(connection, "DAY-USD")
+        heard = None
+        for day in range(20, 28):  # it may be some days before the first is known to be another market's
+            load(plain.url, "DAY-USD", until(day), "bitstamp")
+            with suppress(TimeoutError):
+                heard = socket.receive(seconds=5)["payload"]["data"]["barClosed"]
+                break
+        assert heard is not None
+        assert heard["close"] == int(heard["start"][8:10]) <= day < 28
 
 
 def test_a_forecast_comes_as_it_is_issued(days: Api, plain: Database) -> None:
