@@ -12,7 +12,7 @@ import platform
 import statistics
 import tempfile
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +23,7 @@ from benchmarks import contestants, market, wrk
 from benchmarks.contestants import API, CACHED, Contestant
 from benchmarks.questions import Question, questions
 from benchmarks.wrk import Figures
+from btcql import calendar
 from btcql.errors import BtcqlError
 from btcql.settings import Settings
 from database.address import with_role
@@ -58,7 +59,8 @@ def main(
         url = stack.enter_context(server.running())
         database = psutil.Process(int((server.data / "postmaster.pid").read_text().split()[0]))
         migrate(url)
-        end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        settled = datetime.now(UTC) - timedelta(microseconds=calendar.SETTLING)
+        end = settled.replace(hour=0, minute=0, second=0, microsecond=0)
         if file is None:
             market.load_made_up(url, end.date())
         else:
