@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from btcql.access import (
@@ -17,22 +17,15 @@ from btcql.access import (
     parse_rate,
     parse_scopes,
 )
+from btcql.declaration import address, choice, number, setting, tcp_port
 from btcql.errors import SettingError
+from btcql.masking import without_password, without_secrets
 
 # One loads while the other prepares; more of them wait for the one disk and the one database.
 _MOST_WORKERS = 2
-_CHOICES = {
-    "introspection_text": ("on", "off"),
-    "playground_text": ("on", "off"),
-    "log_format": ("auto", "json", "human"),
-    "log_level": ("debug", "info", "warning", "error"),
-    "traces": ("off", "otlp"),
-}
-
-
-def _setting(variable: str, default: str, meaning: str) -> str:
-    """Declare a setting read from `variable`."""
-    return field(default=default, metadata={"variable": variable, "meaning": meaning})
+_SHOWN = {"notify_text": without_secrets}
+_LEVELS = ("debug", "info", "warning", "error")
+_POSTGRES = ("postgresql://", "postgres://"), "postgresql://user@host/name"
 
 
 @dataclass(frozen=True)
@@ -42,103 +35,140 @@ class Settings:
     Reading them creates nothing and connects to nothing.
     """
 
-    home_path: str = _setting("BTCQL_HOME", "var", "where btcql keeps its data")
-    database_url: str = _setting(
-        "BTCQL_DATABASE_URL", "", "postgresql://... of a server of your own; empty: the embedded one"
+    home_path: str = setting("BTCQL_HOME", "var", "where btcql keeps its data")
+    database_url: str = address(
+        "BTCQL_DATABASE_URL", "postgresql://... of a server of your own; empty: the embedded one", *_POSTGRES
     )
-    reader_url: str = _setting(
-        "BTCQL_READER_URL", "", "the same server for the API, who only reads; empty: BTCQL_DATABASE_URL"
+    reader_url: str = address(
+        "BTCQL_READER_URL",
+        "the same server for the API, who only reads; empty: BTCQL_DATABASE_URL",
+        *_POSTGRES,
     )
-    admin_url: str = _setting(
-        "BTCQL_ADMIN_URL", "", "the same server for its superuser: btcql db roles alone"
+    admin_url: str = address(
+        "BTCQL_ADMIN_URL", "the same server for its superuser: btcql db roles alone", *_POSTGRES
     )
-    writer_password_path: str = _setting(
+    writer_password_path: str = setting(
         "BTCQL_WRITER_PASSWORD_FILE", "", "what btcql db roles reads; empty: <home>/secrets/writer_password"
     )
-    reader_password_path: str = _setting(
+    reader_password_path: str = setting(
         "BTCQL_READER_PASSWORD_FILE", "", "what btcql db roles reads; empty: <home>/secrets/reader_password"
     )
-    lake_url: str = _setting(
+    lake_url: str = setting(
         "BTCQL_LAKE",
         "",
         "the raw lake: a folder, s3://bucket/folder, webhdfs://host/folder; empty: <home>/lake",
     )
-    engine: str = _setting(
-        "BTCQL_ENGINE", "duckdb", "what prepares the months: duckdb, or spark (btcql[spark])"
+    engine: str = setting(
+        "BTCQL_ENGINE",
+        "duckdb",
+        "what prepares the months: duckdb, or spark (btcql[spark])",
+        {"duckdb", "spark"}.__contains__,
+        "is not an engine: give duckdb or spark",
     )
-    spark_master: str = _setting("BTCQL_SPARK_MASTER", "local[*]", "the Spark that prepares the months")
-    pg_bin: str = _setting(
+    spark_master: str = setting("BTCQL_SPARK_MASTER", "local[*]", "the Spark that prepares the months")
+    pg_bin: str = setting(
         "BTCQL_PG_BIN", "", "folder of the PostgreSQL binaries of the embedded server; empty: found by itself"
     )
-    timescaledb_license: str = _setting(
-        "BTCQL_TIMESCALEDB_LICENSE", "timescale", "edition of the embedded TimescaleDB: timescale or apache"
+    timescaledb_license: str = setting(
+        "BTCQL_TIMESCALEDB_LICENSE",
+        "timescale",
+        "edition of the embedded TimescaleDB: timescale or apache",
+        {"timescale", "apache"}.__contains__,
+        "is not an edition: give timescale or apache",
     )
-    host: str = _setting("BTCQL_HOST", "127.0.0.1", "address that the API listens on")
-    port_text: str = _setting("BTCQL_PORT", "8000", "port that the API listens on")
-    export_bars_text: str = _setting(
-        "BTCQL_EXPORT_BARS", "10000000", "most bars that one exported file may have"
+    host: str = setting("BTCQL_HOST", "127.0.0.1", "address that the API listens on")
+    port_text: str = tcp_port("BTCQL_PORT", "8000", "port that the API listens on")
+    export_bars_text: str = setting(
+        "BTCQL_EXPORT_BARS",
+        "10000000",
+        "most bars that one exported file may have",
+        number(r"[1-9]\d{0,9}"),
+        "is not a number of bars: give 10000000",
     )
-    max_cost_text: str = _setting(
-        "BTCQL_MAX_COST", "250000", "most that one query may cost: of its fields, times the bars of each"
+    max_cost_text: str = setting(
+        "BTCQL_MAX_COST",
+        "250000",
+        "most that one query may cost: of its fields, times the bars of each",
+        number(r"[1-9]\d{0,11}"),
+        "is no cost: give 250000",
     )
-    persisted_only: str = _setting(
+    persisted_only: str = setting(
         "BTCQL_PERSISTED_ONLY",
         "",
         "file of the only documents that may run: a .json of them by sha256, or GraphQL; empty: all may",
     )
-    anonymous_scopes_text: str = _setting(
+    anonymous_scopes_text: str = setting(
         "BTCQL_ANONYMOUS_SCOPES",
         ",".join(SCOPES),
         "what may be asked without an API key; empty: nothing, everybody needs one",
     )
-    anonymous_rate_text: str = _setting(
+    anonymous_rate_text: str = setting(
         "BTCQL_ANONYMOUS_RATE",
         "1000000",
         "cost that an address may ask for in a minute without an API key, or unlimited",
     )
-    trusted_proxies_text: str = _setting(
+    trusted_proxies_text: str = setting(
         "BTCQL_TRUSTED_PROXIES", "", "addresses and networks whose X-Forwarded-For is believed, by commas"
     )
-    origins_text: str = _setting(
+    origins_text: str = setting(
         "BTCQL_CORS_ORIGINS", ANY_ORIGIN, "web origins whose pages may ask, by commas; *: any"
     )
-    introspection_text: str = _setting(
-        "BTCQL_INTROSPECTION", "on", "whether the schema can be asked for: on or off"
+    introspection_text: str = choice(
+        "BTCQL_INTROSPECTION", ("on", "off"), "whether the schema can be asked for: on or off"
     )
-    playground_text: str = _setting(
-        "BTCQL_PLAYGROUND", "on", "whether /graphql shows browsers its playground: on or off"
+    playground_text: str = choice(
+        "BTCQL_PLAYGROUND", ("on", "off"), "whether /graphql shows browsers its playground: on or off"
     )
-    log_format: str = _setting(
-        "BTCQL_LOG_FORMAT", "auto", "the API's log: json, human, or auto (human on a terminal)"
+    log_format: str = choice(
+        "BTCQL_LOG_FORMAT",
+        ("auto", "json", "human"),
+        "the API's log: json, human, or auto (human on a terminal)",
     )
-    log_level: str = _setting(
-        "BTCQL_LOG_LEVEL", "info", "the API's log from: debug, info (a line per request), warning, error"
+    log_level: str = setting(
+        "BTCQL_LOG_LEVEL",
+        "info",
+        "the API's log from: debug, info (a line per request), warning, error",
+        _LEVELS.__contains__,
+        f"is not one of its values: give {' or '.join(_LEVELS)}",
     )
-    traces: str = _setting(
-        "BTCQL_TRACES", "off", "where spans go (btcql[otel]): otlp, to OTEL_EXPORTER_OTLP_ENDPOINT; or off"
+    traces: str = choice(
+        "BTCQL_TRACES",
+        ("off", "otlp"),
+        "where spans go (btcql[otel]): otlp, to OTEL_EXPORTER_OTLP_ENDPOINT; or off",
     )
-    cache_text: str = _setting(
-        "BTCQL_CACHE_BYTES", "67108864", "most bytes of answers that the API keeps; 0: it keeps none"
+    cache_text: str = setting(
+        "BTCQL_CACHE_BYTES",
+        "67108864",
+        "most bytes of answers that the API keeps; 0: it keeps none",
+        number(r"\d{1,12}"),
+        "is no number of bytes: give 67108864, or 0",
     )
-    notify_text: str = _setting(
+    notify_text: str = setting(
         "BTCQL_NOTIFY",
         "",
         "who is told of failures, recoveries and stale markets: apprise addresses (mailto://, slack://, json://)",
     )
-    workers_text: str = _setting(
-        "BTCQL_WORKERS", "", "tasks that run at a time, each in a process; empty: as many as cores, at most 2"
-    )
-    luigid_host: str = _setting("BTCQL_LUIGID_HOST", "127.0.0.1", "host of luigid")
-    luigid_port_text: str = _setting("BTCQL_LUIGID_PORT", "8082", "port of luigid and its visualiser")
-    exchange_url: str = _setting(
-        "BTCQL_EXCHANGE_URL",
+    workers_text: str = setting(
+        "BTCQL_WORKERS",
         "",
-        "http://... that stands for all exchanges, as <url>/<exchange>/...; empty: they",
+        "tasks that run at a time, each in a process; empty: as many as cores, at most 2",
+        number(r"([1-9]\d?)?"),
+        "is not a number of tasks: give 1 to 99",
     )
-    exchange_patience_text: str = _setting(
+    luigid_host: str = setting("BTCQL_LUIGID_HOST", "127.0.0.1", "host of luigid")
+    luigid_port_text: str = tcp_port("BTCQL_LUIGID_PORT", "8082", "port of luigid and its visualiser")
+    exchange_url: str = address(
+        "BTCQL_EXCHANGE_URL",
+        "http://... that stands for all exchanges, as <url>/<exchange>/...; empty: they",
+        ("http://", "https://"),
+        "http://host:port",
+    )
+    exchange_patience_text: str = setting(
         "BTCQL_EXCHANGE_PATIENCE",
         "120",
         "most seconds to wait for an exchange that fails, over all its tries",
+        str.isdecimal,
+        "is no number of seconds: give 120",
     )
 
     @classmethod
@@ -158,69 +188,18 @@ class Settings:
         return settings
 
     def _check(self) -> None:
-        for text, variable in ((self.port_text, "BTCQL_PORT"), (self.luigid_port_text, "BTCQL_LUIGID_PORT")):
-            if not text.isdecimal() or not 1 <= int(text) <= 65535:  # noqa: PLR2004 - the range of TCP ports
-                raise SettingError(f"{variable}={text!r} is not a port: give a number from 1 to 65535")
-        if self.engine not in {"duckdb", "spark"}:
-            raise SettingError(f"BTCQL_ENGINE={self.engine!r} is not an engine: give duckdb or spark")
-        if not self.exchange_patience_text.isdecimal():
-            raise SettingError(
-                f"BTCQL_EXCHANGE_PATIENCE={self.exchange_patience_text!r} is no number of seconds: give 120"
-            )
-        if self.workers_text and not re.fullmatch(r"[1-9]\d?", self.workers_text):
-            raise SettingError(f"BTCQL_WORKERS={self.workers_text!r} is not a number of tasks: give 1 to 99")
-        if self.timescaledb_license not in {"timescale", "apache"}:
-            raise SettingError(
-                f"BTCQL_TIMESCALEDB_LICENSE={self.timescaledb_license!r} is not an edition: "
-                "give timescale or apache"
-            )
-        self._check_addresses()
-        self._check_api()
-
-    def _check_api(self) -> None:
-        for name, allowed in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                variable = next(f.metadata["variable"] for f in fields(self) if f.name == name)
+        for f in fields(self):
+            allowed, value = f.metadata["allowed"], getattr(self, f.name)
+            if allowed is not None and not allowed(value):
                 raise SettingError(
-                    f"{variable}={value!r} is not one of its values: give {' or '.join(allowed)}"
+                    f"{f.metadata['variable']}={_shown(f.name, value)!r} {f.metadata['wrong']}"
                 )
-        self._check_bounds()
-        _ = self.access  # what is wrong with it is said at once
-
-    def _check_bounds(self) -> None:
-        if not re.fullmatch(r"[1-9]\d{0,11}", self.max_cost_text, re.ASCII):
-            raise SettingError(f"BTCQL_MAX_COST={self.max_cost_text!r} is no cost: give 250000")
-        if not re.fullmatch(r"[1-9]\d{0,9}", self.export_bars_text, re.ASCII):
-            raise SettingError(
-                f"BTCQL_EXPORT_BARS={self.export_bars_text!r} is not a number of bars: give 10000000"
-            )
-        if not re.fullmatch(r"\d{1,12}", self.cache_text, re.ASCII):
-            raise SettingError(
-                f"BTCQL_CACHE_BYTES={self.cache_text!r} is no number of bytes: give 67108864, or 0"
-            )
-
-    def _check_addresses(self) -> None:
-        addresses = {
-            "BTCQL_DATABASE_URL": self.database_url,
-            "BTCQL_READER_URL": self.reader_url,
-            "BTCQL_ADMIN_URL": self.admin_url,
-        }
-        for variable, url in addresses.items():
-            if url and not url.startswith(("postgresql://", "postgres://")):
-                raise SettingError(
-                    f"{variable}={without_password(url)!r} is not an address: give postgresql://user@host/name"
-                )
-        if self.exchange_url and not self.exchange_url.startswith(("http://", "https://")):
-            raise SettingError(
-                f"BTCQL_EXCHANGE_URL={without_password(self.exchange_url)!r} is not an address: "
-                "give http://host:port"
-            )
         if self.reader_url and not self.database_url:
             raise SettingError(
                 f"BTCQL_READER_URL={without_password(self.reader_url)!r} is of a server of your own: "
                 "set its BTCQL_DATABASE_URL too, or neither"
             )
+        _ = self.access  # what is wrong with it is said at once
 
     @property
     def home(self) -> Path:
@@ -312,29 +291,10 @@ class Settings:
     def described(self) -> list[tuple[str, str, str]]:
         """Each setting as (variable, value in force, meaning)."""
         return [
-            (
-                f.metadata["variable"],
-                _SHOWN.get(f.name, without_password)(getattr(self, f.name)),
-                f.metadata["meaning"],
-            )
+            (f.metadata["variable"], _shown(f.name, getattr(self, f.name)), f.metadata["meaning"])
             for f in fields(self)
         ]
 
 
-def without_secrets(addresses: str) -> str:
-    """Return notification addresses as they may be shown: their kinds alone, for a key may stand anywhere."""
-    return re.sub(r"(\w+://)[^\s,]*|[^\s,]+", lambda found: f"{found[1] or ''}***", addresses)
-
-
-_SHOWN = {"notify_text": without_secrets}
-
-
-def without_password(url: str) -> str:
-    """Return an address as it may be shown, well-formed or not: no part of a password in it."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url
-    # To the last @, for a password may hold one that is not encoded.
-    user, at, place = rest.rpartition("@")
-    shown = f"{user.split(':', 1)[0]}:***@{place}" if at and ":" in user else rest
-    return f"{scheme}://" + re.sub(r"(password=)[^&]*", r"\1***", shown)
+def _shown(name: str, value: str) -> str:
+    return _SHOWN.get(name, without_password)(value)

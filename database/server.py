@@ -19,7 +19,8 @@ import psycopg
 
 from btcql.errors import DatabaseError, DatabaseUnavailableError, SettingError
 from btcql.lease import alone, leased
-from btcql.settings import Settings, without_password
+from btcql.masking import without_password
+from btcql.settings import Settings
 from database.account import Account, server_account
 from database.address import with_database, with_role
 from database.binaries import Installation, find_installations

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from btcql.errors import SettingError
-from btcql.settings import Settings, without_password
+from btcql.masking import without_password
+from btcql.settings import Settings
 
 
 def test_the_defaults_need_no_environment() -> None:
