@@ -63,19 +63,14 @@ class Vintage:
 
 
 @dataclass(frozen=True, slots=True)
-class BacktestRecord:
+class BacktestFigures:
     """How a model would have done on a market's past days, all horizons together.
 
     pinball_ratio: to the four-year quantiles' loss; relative_mae: of the median, to the last price's;
     coverage80, coverage95: shares of outcomes that the bands held; year_...: of the year's origins that ends
-    with the last one. data_hash: sha256 (hex) of the market's bars.
+    with the last one.
     """
 
-    name: str
-    version: str
-    data_hash: str
-    first_origin: date
-    last_origin: date
     origins: int
     pinball_ratio: float
     relative_mae: float
@@ -83,6 +78,17 @@ class BacktestRecord:
     coverage95: float
     year_coverage80: float
     year_coverage95: float
+    first_origin: date
+    last_origin: date
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestRecord(BacktestFigures):
+    """The figures with whose they are. data_hash: sha256 (hex) of the market's bars."""
+
+    name: str
+    version: str
+    data_hash: str
 
 
 def is_retrospective(based_on: date, issued_at: datetime) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from btcql import calendar
+from btcql.vintages import BacktestFigures
 from database.pool import Connection
 from database.queries import query
 
@@ -29,21 +30,6 @@ class Vintage:
 
 
 @dataclass(frozen=True)
-class Backtest:
-    """How a model would have done, as btcql.vintages.BacktestRecord tells it."""
-
-    origins: int
-    pinball_ratio: float
-    relative_mae: float
-    coverage80: float
-    coverage95: float
-    year_coverage80: float
-    year_coverage95: float
-    first_origin: date
-    last_origin: date
-
-
-@dataclass(frozen=True)
 class VintagePoint:
     """A forecast day: prices ascending, one per probability; close: the day's bar as loaded, if any."""
 
@@ -60,12 +46,14 @@ async def fetch_vintage(connection: Connection, symbol: str, as_of: date) -> Vin
     return None if row is None else Vintage(*row)
 
 
-async def fetch_backtest(connection: Connection, symbol: str, name: str, version: str) -> Backtest | None:
+async def fetch_backtest(
+    connection: Connection, symbol: str, name: str, version: str
+) -> BacktestFigures | None:
     """Return the newest backtest of a model on a market; None if there is none."""
     parameters = {"symbol": symbol, "name": name, "version": version}
     cursor = await connection.execute(query("fetch_backtest"), parameters)
     row = await cursor.fetchone()
-    return None if row is None else Backtest(*row)
+    return None if row is None else BacktestFigures(*row)
 
 
 async def fetch_vintage_span(connection: Connection, symbol: str) -> tuple[date, date] | None:

@@ -123,7 +123,7 @@ def keep_backtest(url: str, symbol: str, version: str, pinball_ratio: float, mad
     """Write a backtest of the model of `issue_forecast`."""
     first, last = date(2023, 1, 1), date(2023, 12, 1)
     record = BacktestRecord(
-        "test", version, "abc", first, last, 30, pinball_ratio, 1.01, 0.8, 0.95, 0.79, 0.94
+        30, pinball_ratio, 1.01, 0.8, 0.95, 0.79, 0.94, first, last, "test", version, "abc"
     )
     with connected(url, autocommit=True) as connection:
         write_backtest(connection, symbol, record, made_at)

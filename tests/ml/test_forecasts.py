@@ -184,7 +184,7 @@ def test_listeners_hear_of_a_vintage_that_was_added(database: Database, connecti
 def test_a_removed_market_takes_its_backtests_with_it(connection: Connection) -> None:
     for symbol in (SYMBOL, "ETH-USD"):
         record = BacktestRecord(
-            "a model", "1", "abc", date(2023, 1, 1), date(2023, 2, 1), 7, 1, 1, 0, 1, 0, 1
+            7, 1, 1, 0, 1, 0, 1, date(2023, 1, 1), date(2023, 2, 1), "a model", "1", "abc"
         )
         write_backtest(connection, symbol, record, LATER)
     remove_market(connection, SYMBOL)
@@ -192,6 +192,6 @@ def test_a_removed_market_takes_its_backtests_with_it(connection: Connection) ->
 
 
 def test_a_backtest_of_shares_beyond_one_is_refused(database: Database) -> None:
-    record = BacktestRecord("a model", "1", "abc", date(2023, 1, 1), date(2023, 2, 1), 7, 1, 1, 1.5, 1, 0, 1)
+    record = BacktestRecord(7, 1, 1, 1.5, 1, 0, 1, date(2023, 1, 1), date(2023, 2, 1), "a model", "1", "abc")
     with pytest.raises(DatabaseError, match="coverage80"), connected(database.url, autocommit=True) as own:
         write_backtest(own, SYMBOL, record, LATER)
