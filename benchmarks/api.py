@@ -21,13 +21,13 @@ import typer
 
 from benchmarks import contestants, market, wrk
 from benchmarks.contestants import API, CACHED, Contestant
+from benchmarks.editions import installation
 from benchmarks.questions import Question, questions
 from benchmarks.wrk import Figures
 from btcql import calendar
 from btcql.errors import BtcqlError
 from btcql.settings import Settings
 from database.address import with_role
-from database.binaries import Installation, find_installations
 from database.migrate import migrate
 from database.roles import READER
 from database.server import EmbeddedServer
@@ -70,14 +70,6 @@ def main(
             if only in question.name:
                 counts = [int(count) for count in connections.split(",")]
                 compare(question, entrants, database, counts, rounds, seconds, Path(home))
-
-
-def installation(edition: str) -> Installation:
-    """Return what serves the edition here; leave if nothing does."""
-    for found in find_installations():
-        if found.timescaledb == (edition == "community"):
-            return found
-    raise SystemExit(f"no PostgreSQL of the {edition} edition is installed here")
 
 
 def compare(

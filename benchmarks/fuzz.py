@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 from schemathesis.graphql import nodes
 
 from benchmarks import market
-from benchmarks.api import installation
+from benchmarks.editions import installation
 from btcql.errors import BtcqlError
 from btcql.settings import Settings
 from database.address import with_role

@@ -4,7 +4,7 @@ One connection's load against psql's own COPY of the same rows, two processes ag
 one and with three years of history, daily bars from the aggregate against the raw rows, and the columnstore's
 size. Each figure is a median; the answers before and after compression are compared.
 
-    python benchmarks/timescale.py 2022.csv.gz 2023.csv.gz 2024.csv.gz
+    python -m benchmarks.timescale 2022.csv.gz 2023.csv.gz 2024.csv.gz
 """
 
 from __future__ import annotations
@@ -20,25 +20,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import typer
-from pyarrow import csv
 
+from benchmarks.editions import installation
+from benchmarks.months import month_of, read_months, write_text
 from btcql.errors import BtcqlError
-from btcql.records import DEFAULT_SYMBOL, Timeframe
 from btcql.settings import Settings
-from database.binaries import Installation, find_installations
 from database.connection import connected
 from database.creation import create_database
 from database.migrate import migrate
 from database.server import EmbeddedServer
 from database.writers import MonthLoad, load_month, refresh_aggregates
-from etl.sources.archive import opened
 
 _COPY = "\\copy candle (ts, open, high, low, close, volume, minutes, symbol) FROM '{}' (FORMAT csv)"
 _CONTENTS = "SELECT count(*), sum(hash_record_extended(candle.*, 0)::numeric) FROM candle"
@@ -138,36 +135,6 @@ def rows(url: str, text: str) -> list[tuple[Any, ...]]:
         return connection.execute(text.encode()).fetchall()
 
 
-def read_months(files: list[Path]) -> list[MonthLoad]:
-    """Read the files' bars, a load for each month."""
-    found = []
-    for file in files:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            opened(file, Timeframe.MINUTE, datetime.now(UTC), Path(folder)) as archive,
-        ):
-            for month, table in archive.months():
-                bars = table.select(["ts", "open", "high", "low", "close", "volume"])
-                minutes = pa.repeat(pa.scalar(1, pa.int16()), bars.num_rows)
-                bars = bars.append_column("minutes", minutes)
-                ts = bars["ts"].cast(pa.timestamp("us", tz="UTC"))
-                found.append(month_of(bars.set_column(0, "ts", ts), month, "a"))
-    return sorted(found, key=lambda load: load.month)
-
-
-def month_of(bars: pa.Table, month: date, digest: str) -> MonthLoad:
-    """Return a load of the month from these bars."""
-    end = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
-    return MonthLoad(DEFAULT_SYMBOL, month, bars.combine_chunks(), ["binance"], [], digest, end)
-
-
-def write_text(months: list[MonthLoad], path: Path) -> None:
-    """Write the rows as psql reads them."""
-    bars = pa.concat_tables([month.bars for month in months])
-    bars = bars.append_column("symbol", pa.repeat(pa.scalar(DEFAULT_SYMBOL), bars.num_rows))
-    csv.write_csv(bars, path, csv.WriteOptions(include_header=False))
-
-
 def changed_day(url: str, month: MonthLoad, number: int) -> float:
     """Change every bar of the month's 15th, load and refresh; return the seconds."""
     ts = month.bars["ts"].to_numpy().astype("datetime64[D]")
@@ -240,14 +207,6 @@ def spread(values: list[float], factor: float = 1, unit: str = "") -> str:
     return f"{median:8.2f} {unit} ({least:.2f} to {most:.2f})"
 
 
-def community() -> Installation:
-    """Return an installed PostgreSQL with TimescaleDB; leave if there is none."""
-    for installation in find_installations():
-        if installation.timescaledb:
-            return installation
-    raise SystemExit("no PostgreSQL with TimescaleDB is installed here")
-
-
 def measure_loads(bench: Bench, runs: int) -> None:
     """Compare psql, one connection and two processes, in turn, round by round."""
     by_one, by_two = [], []
@@ -281,11 +240,11 @@ def main(
     with tempfile.TemporaryDirectory(prefix="btcql-") as home:
         text = Path(home) / "bars.csv"
         write_text(months, text)
-        installation = community()
-        settings = Settings(home_path=home, pg_bin=str(installation.bin))
+        community = installation("community")
+        settings = Settings(home_path=home, pg_bin=str(community.bin))
         server = EmbeddedServer(settings)
         with server.running() as url:
-            bench = Bench(url, server.admin_url, installation.bin / "psql", months, text)
+            bench = Bench(url, server.admin_url, community.bin / "psql", months, text)
             measure_loads(bench, runs)
             year, of_year = measure_history(bench, months[-12:], runs)
             said, of_all = measure_history(bench, months, runs)
