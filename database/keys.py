@@ -62,5 +62,5 @@ def revoke_key(connection: Connection, which: str) -> ApiKey:
             return key
     known = ", ".join(key.name for key in keys if key.revoked_at is None)
     raise SettingError(
-        f"{which!r} is no key's name: " + (f"the keys are {known}" if known else "there are no keys")
+        f"{which!r} is no key's name: " + (f"the keys are {known}" if known else "no key is in force")
     )

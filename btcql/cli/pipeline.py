@@ -287,4 +287,4 @@ def describe(*seen: Stages) -> str:
     """Say what runs wrote."""
     written, removed = sum(one.rows_written for one in seen), sum(one.rows_removed for one in seen)
     done = f"{written:,} rows written, {removed:,} removed"
-    return done if written or removed else f"{done}: the lake has nothing new"
+    return done if written or removed else f"{done}: the lake has nothing new to load"

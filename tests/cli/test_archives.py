@@ -142,5 +142,7 @@ def test_a_folder_is_landed_file_by_file_and_a_bad_one_is_refused_by_its_line(
     with plain_btcql.start("import", pattern, folder / "BTCUSDT-1h-2024-11.csv", folder=folder) as process:
         out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, ""), out
-    assert "2 files as BTC-USDT from binance: 0 rows written, 0 removed: the lake has nothing new" in out
+    assert (
+        "2 files as BTC-USDT from binance: 0 rows written, 0 removed: the lake has nothing new to load" in out
+    )
     assert plain_btcql.rows("SELECT * FROM load ORDER BY symbol, month") == before
