@@ -1,10 +1,20 @@
 # syntax=docker/dockerfile:1
+FROM node:22.21.1-trixie-slim AS pages
+
+WORKDIR /build
+COPY web/package.json web/package-lock.json web/.npmrc web/
+RUN --mount=type=cache,target=/root/.npm npm --prefix web ci
+COPY web web
+RUN npm --prefix web run build
+
+
 FROM python:3.13.12-slim-trixie AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv /opt/btcql
 WORKDIR /build
 COPY . .
+COPY --from=pages /build/graphql_api/static graphql_api/static
 # The wheel, and not the folder, is what runs: what it lacks is missed here and not by luck found in a checkout.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m pip wheel --no-deps --wheel-dir /wheels . \

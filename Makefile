@@ -6,20 +6,25 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install up test coverage check format clean
+WEB := $(shell find web -path web/node_modules -prune -o -type f -print)
+STATIC := graphql_api/static
+
+.PHONY: help install up test coverage check format clean pages maybe-pages check-pages
 
 help: ## Show what a person does here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-install: .venv/installed ## Make .venv with btcql in it
+install: .venv/installed maybe-pages ## Make .venv with btcql in it
 
-up: .venv/installed ## Start everything: database, luigid, pipeline, forecast, API (Ctrl-C stops it)
+pages: $(STATIC)/chart.html ## Build the pages (needs Node.js 18 or newer, with npm)
+
+up: .venv/installed maybe-pages ## Start everything: database, luigid, pipeline, forecast, API (Ctrl-C stops it)
 	@$(BIN)/btcql up
 
-test: .venv/tested ## Run all tests, on every edition of the database that is found
+test: .venv/tested maybe-pages ## Run all tests, on every edition of the database that is found
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
-coverage: .venv/tested ## Run all tests, a quarter slower, and show what they do not reach
+coverage: .venv/tested maybe-pages ## Run all tests, a quarter slower, and show what they do not reach
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
 
 check: .venv/tested ## Check format, lint, types, the import rules and the migrations' numbers
@@ -28,13 +33,17 @@ check: .venv/tested ## Check format, lint, types, the import rules and the migra
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -c 'from database.migrate import find_migrations; find_migrations()'
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory check-pages; else echo "The pages' types were not checked: no npm is installed."; fi
+
+check-pages: web/node_modules/.package-lock.json
+	npm --prefix web run --silent check
 
 format: .venv/tested ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was built (var, the data, stays)
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv $(STATIC) web/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 .venv/installed: setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "btcql needs Python 3.11, 3.12 or 3.13 with venv; none was found on PATH (set PYTHON=...)" >&2; exit 1; }
@@ -44,4 +53,19 @@ clean: ## Remove what was built (var, the data, stays)
 
 .venv/tested: .venv/installed
 	$(PIP) --editable '.[test,check]'
+	@touch $@
+
+# btcql works without its pages: no Node.js, or no way to npm's packages, stops nobody.
+maybe-pages:
+	@if ! command -v node >/dev/null || ! command -v npm >/dev/null; then \
+	    echo "The pages are not built: that needs Node.js 18 or newer, with npm. All else works; later: make pages"; \
+	elif ! $(MAKE) --no-print-directory pages; then \
+	    echo "The pages could not be built (see above). All else works; to try again: make pages"; \
+	fi
+
+$(STATIC)/chart.html: web/node_modules/.package-lock.json $(WEB)
+	npm --prefix web run --silent build
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	npm --prefix web ci --silent
 	@touch $@

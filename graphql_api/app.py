@@ -6,11 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from importlib.resources import files
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from btcql import calendar
@@ -30,24 +27,13 @@ from graphql_api.export.endpoint import Export
 from graphql_api.feed import Feed
 from graphql_api.keyring import KeyRing
 from graphql_api.logs import log_request
+from graphql_api.pages import Page, page_routes
 from graphql_api.persisted import AutomaticDocuments, read_documents
 from graphql_api.probes import Probes
 from graphql_api.schema import schema
 from graphql_api.sockets import Sockets
 from graphql_api.telemetry import Telemetry
 from graphql_api.tracing import Tracing
-
-# The pages are whole in themselves: they may ask this server, and nobody else.
-_PAGE_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "cache-control": "no-cache",
-    "referrer-policy": "no-referrer",
-    "vary": "accept",
-    "x-content-type-options": "nosniff",
-}
 
 
 def utc_now() -> datetime:
@@ -100,18 +86,15 @@ def create_app(
             await asyncio.wait(tasks)
             await pool.close()
 
-    async def show_start(_: Request) -> Response:
-        return _page("index.html")
-
     listed = settings.persisted_only
     documents = read_documents(listed, executor) if listed else AutomaticDocuments()
     admission = Admission(gate, executor, documents, Estimator(executor.schema, settings.max_cost))
-    playground = _page("playground.html") if settings.playground else None
+    playground = Page("playground") if settings.playground else None
     endpoint = Endpoint(gate, admission, answering, new_context, playground)
     sockets = Sockets(gate, admission, answering, executor, new_context, access.origins)
     app = Starlette(
         routes=[
-            Route("/", show_start),
+            *page_routes(),
             WebSocketRoute("/graphql", sockets.__call__),
             Route("/graphql", endpoint.__call__, methods=["GET", "POST"]),
             Route(
@@ -126,7 +109,3 @@ def create_app(
     )
     app.state.settings = settings
     return app
-
-
-def _page(name: str) -> Response:
-    return HTMLResponse(files("web").joinpath(name).read_text(encoding="utf-8"), headers=_PAGE_HEADERS)

@@ -19,6 +19,7 @@ from graphql_api.delivery import deliver, deliver_found
 from graphql_api.encoding import Encoded
 from graphql_api.errors import RETRY_SECONDS, STATUS, request_error
 from graphql_api.executor import Answer, DocumentError
+from graphql_api.pages import Page
 from graphql_api.request import (
     GRAPHQL_JSON,
     JSON,
@@ -39,7 +40,7 @@ class Endpoint:
         admission: Admission,
         answering: Answering,
         new_context: Callable[[Client], Context],
-        playground: Response | None,
+        playground: Page | None,
     ) -> None:
         self._gate, self._admission, self._answering = gate, admission, answering
         self._new_context, self._playground = new_context, playground
@@ -47,7 +48,7 @@ class Endpoint:
     async def __call__(self, request: Request) -> Response:
         """Answer one HTTP request."""
         if self._playground and request.method in {"GET", "HEAD"} and prefers_html(request):
-            return self._playground
+            return await self._playground.show(request)
         media_type = JSON
         try:
             media_type = choose_media_type(request)

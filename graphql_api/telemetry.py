@@ -16,7 +16,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 _COSTS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 _NAMES = 100  # operations by name; clients choose their names, so there might be any number
 _LONGEST = 64  # characters
-_PAGES = {"/", "/healthz", "/readyz", "/metrics"}
+_PAGES = {"/", "/pipeline", "/healthz", "/readyz", "/metrics"}
 _GAUGES = {
     "pool_size": "sessions there are",
     "pool_max": "sessions there may be",
@@ -93,7 +93,9 @@ class Telemetry:
     def _label(self, seen: Exchange, path: str) -> str:
         """Return the operation's name, if it is one of the first to be answered without an error."""
         if path != "/graphql":
-            return path if path in _PAGES else "export" if path.startswith("/export/") else "other"
+            if path in _PAGES:
+                return path
+            return next((name for name in ("export", "static") if path.startswith(f"/{name}/")), "other")
         if seen.operation is None:
             return "unnamed"
         if seen.operation in self._names:

@@ -97,6 +97,6 @@ def _carrier(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def _route(path: str) -> str:
     """Return a path as a name of which there are few."""
-    if path.startswith("/export/"):
-        return "/export"
-    return path if path in {"/", "/graphql", "/healthz", "/readyz", "/metrics"} else "other"
+    if path.startswith(("/export/", "/static/")):
+        return path[:7]
+    return path if path in {"/", "/pipeline", "/graphql", "/healthz", "/readyz", "/metrics"} else "other"

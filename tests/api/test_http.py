@@ -126,17 +126,6 @@ def test_other_methods_and_types_are_refused(api: Api) -> None:
     assert response.status_code == 400
 
 
-@pytest.mark.parametrize("path", ["/", "/graphql", "/graphql?query=%7B__typename%7D"])
-def test_a_browser_gets_a_page_that_asks_nobody_else(api: Api, path: str) -> None:
-    response = api.http.get(path, headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
-    assert response.status_code == 200
-    assert kind(response) == "text/html"
-    assert "default-src 'none'" in response.headers["content-security-policy"]
-    assert "innerHTML" not in response.text
-    for foreign in ("http://", "https://", "src=", "@import"):
-        assert foreign not in response.text
-
-
 def test_the_server_tells_that_it_is_up_and_ready(api: Api) -> None:
     assert api.http.get("/healthz").json() == {"status": "up"}
     assert api.http.get("/readyz").json() == {"status": "ready"}

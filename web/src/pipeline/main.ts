@@ -1,0 +1,4 @@
+import "../page.css";
+import { followTheme } from "../theme";
+
+followTheme();
