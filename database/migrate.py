@@ -53,8 +53,9 @@ def migrate(url: str, to: int | None = None) -> list[str]:
 
     A file runs in one transaction with its record, so that a killed run is finished by the next; only one
     runs at a time. A `-- no-transaction` file holds a single statement that may be repeated. It needs no
-    superuser, but the database's owner; the reader's rights are granted at the end. Raises MigrationError if
-    an applied file has changed since, if the database is newer than this btcql, or if a file fails.
+    superuser, but the database's owner, whose settings and the reader's rights are seen to at the end.
+    Raises MigrationError if an applied file has changed since, if the database is newer than this btcql, or
+    if a file fails.
     """
     migrations = find_migrations()
     with connected(url, autocommit=True) as connection:
@@ -69,6 +70,7 @@ def migrate(url: str, to: int | None = None) -> list[str]:
         pending = [m for m in migrations if m.number > len(applied) and (to is None or m.number <= to)]
         for migration in pending:
             _apply(connection, migration)
+        connection.execute(query("keep_snapshots_whole"))
         connection.execute(query("grant_reads"))
     return [migration.name for migration in pending]
 

@@ -22,6 +22,8 @@ GRANT btcql_reader TO btcql_writer;
 ALTER ROLE btcql_reader SET default_transaction_read_only = on;
 ALTER ROLE btcql_reader SET statement_timeout = '10s';
 ALTER ROLE btcql_reader SET idle_in_transaction_session_timeout = '60s';
+-- As in keep_snapshots_whole, which an empty database to restore into has not seen yet.
+ALTER ROLE btcql_writer SET timescaledb.enable_segmentwise_recompression = off;
 
 -- name: read_ownership
 -- How many of the two roles there are, and whose the database is; no row: there is no such database.
@@ -58,6 +60,28 @@ BEGIN
     END LOOP;
     -- In the same transaction: the database's owner tells that all of it is done.
     EXECUTE format('ALTER DATABASE %I OWNER TO btcql_writer', current_database());
+END
+$$;
+
+-- name: keep_snapshots_whole
+-- TimescaleDB's jobs, which run as the tables' owner, recompress a chunk that late bars reached. Segment by segment
+-- they move its rows and then mark it as wholly compressed, and the mark holds for a reader whose snapshot is older
+-- as well: it skips the rows where it should still see them (2.28.3: 104 of 1,440 bars were left, without an
+-- error). Compressed anew the chunk is whole for every snapshot.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')
+       AND NOT EXISTS (
+           SELECT FROM pg_db_role_setting
+           WHERE setrole = current_user::regrole
+             AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+             AND 'timescaledb.enable_segmentwise_recompression=off' = ANY (setconfig)
+       ) THEN
+        EXECUTE format(
+            'ALTER ROLE CURRENT_USER IN DATABASE %I SET timescaledb.enable_segmentwise_recompression = off',
+            current_database()
+        );
+    END IF;
 END
 $$;
 

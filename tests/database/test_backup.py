@@ -25,7 +25,7 @@ from tests.api.markets import issue_forecast
 from tests.bars import month_bars, month_load
 from tests.conftest import Database, installation_of
 from tests.database.hashes import table_hashes
-from tests.database.test_timescaledb import FEBRUARY, compress
+from tests.database.test_timescaledb import FEBRUARY, compress, run_jobs
 from tests.database.test_writers import MARCH, load, rows
 
 APRIL = date(2024, 4, 1)
@@ -93,13 +93,7 @@ def test_a_restored_database_is_the_same_and_goes_on(
     if database.edition == "community":
         before = table_hashes(url)
         with connected(url, autocommit=True) as connection:
-            jobs = connection.execute(
-                "SELECT job_id FROM timescaledb_information.jobs"
-                " WHERE job_id >= 1000 AND owner = 'btcql_writer'::regrole"
-            ).fetchall()
-            assert len(jobs) == 3
-            for job in jobs:
-                connection.execute("CALL run_job(%s)", job)
+            run_jobs(connection)
         assert table_hashes(url) == before
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from btcql.errors import DatabaseError
 from database.connection import Connection, connected
+from database.migrate import migrate
 from database.status import read_status
 from database.writers import (
     LoadResult,
@@ -35,6 +36,17 @@ def community(database: Database) -> str:
 def compress(connection: Connection) -> None:
     for (chunk,) in connection.execute("SELECT show_chunks('candle')::text").fetchall():
         connection.execute("CALL convert_to_columnstore(%s::regclass, if_not_columnstore => true)", [chunk])
+
+
+def run_jobs(connection: Connection) -> None:
+    """Run the three policies at once, as the night would."""
+    jobs = connection.execute(
+        "SELECT job_id FROM timescaledb_information.jobs"
+        " WHERE job_id >= 1000 AND owner = 'btcql_writer'::regrole ORDER BY job_id"
+    ).fetchall()
+    assert len(jobs) == 3
+    for job in jobs:
+        connection.execute("CALL run_job(%s)", job)
 
 
 def load_two_markets(url: str) -> None:
@@ -69,13 +81,39 @@ def test_the_policies_wait_for_the_night_and_the_hours_come_before_the_days(comm
     assert [job[:2] for job in jobs] == [("candle", True), ("candle_hour", True), ("candle_day", True)]
 
 
+def test_a_snapshot_keeps_the_bars_of_a_chunk_that_is_recompressed_under_it(community: str) -> None:
+    load(community, month_load(month_bars(MARCH, 24 * 29), MARCH, "a"))
+    with connected(community, autocommit=True) as connection, connected(community) as reader:
+        compress(connection)
+        load_month(connection, month_load(month_bars(MARCH, 24 * 31, seed=2), MARCH, "b"))
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        # Of another table: a reader that had the chunk in hand would keep the job waiting.
+        reader.execute("SELECT count(*) FROM load")
+        run_jobs(connection)
+        count = "SELECT count(*) FROM candle"
+        assert reader.execute(count).fetchone() == connection.execute(count).fetchone() == (24 * 31,)
+
+
+def test_the_owner_of_an_older_database_gets_the_setting_that_keeps_snapshots_whole(community: str) -> None:
+    setting = "SHOW timescaledb.enable_segmentwise_recompression"
+    with connected(community, autocommit=True) as connection:
+        connection.execute("ALTER ROLE CURRENT_USER RESET timescaledb.enable_segmentwise_recompression")
+    try:
+        assert rows(community, setting) == [("on",)]
+        migrate(community)
+        assert rows(community, setting) == [("off",)]
+    finally:
+        with connected(community, autocommit=True) as connection:
+            connection.execute(
+                "ALTER ROLE CURRENT_USER SET timescaledb.enable_segmentwise_recompression = off"
+            )
+
+
 def test_the_policies_change_no_answer(community: str) -> None:
     load_two_markets(community)
     before = days(community)
     with connected(community, autocommit=True) as connection:
-        found = connection.execute("SELECT job_id FROM timescaledb_information.jobs WHERE job_id >= 1000")
-        for (job,) in found.fetchall():
-            connection.execute("CALL run_job(%s)", [job])
+        run_jobs(connection)
         assert dict(read_status(connection))["hypertable"].endswith("in 2 chunks, 2 compressed")
     assert days(community) == before
 
