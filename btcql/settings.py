@@ -85,6 +85,18 @@ class Settings:
         number(r"[1-9]\d{0,9}"),
         "is not a number of bars: give 10000000",
     )
+    export_spool_path: str = setting(
+        "BTCQL_EXPORT_SPOOL",
+        "",
+        "folder for exports that are read by ranges; empty: <home>/spool",
+    )
+    export_spool_bytes_text: str = setting(
+        "BTCQL_EXPORT_SPOOL_BYTES",
+        "1073741824",
+        "most bytes of exports that are kept there; 0: none, and no ranges",
+        number(r"\d{1,13}"),
+        "is no number of bytes: give 1073741824, or 0",
+    )
     max_cost_text: str = setting(
         "BTCQL_MAX_COST",
         "250000",
@@ -215,6 +227,16 @@ class Settings:
     def export_bars(self) -> int:
         """How many bars one exported file may have."""
         return int(self.export_bars_text)
+
+    @property
+    def export_spool(self) -> Path:
+        """Where exports are kept that are read by ranges."""
+        return Path(self.export_spool_path or self.home / "spool").expanduser().absolute()
+
+    @property
+    def export_spool_bytes(self) -> int:
+        """How many bytes of exports are kept."""
+        return int(self.export_spool_bytes_text)
 
     @property
     def max_cost(self) -> int:

@@ -24,6 +24,7 @@ from graphql_api.endpoint import Endpoint
 from graphql_api.estimates import Estimator
 from graphql_api.executor import Executor
 from graphql_api.export.endpoint import Export
+from graphql_api.export.spool import Spool
 from graphql_api.feed import Feed
 from graphql_api.keyring import KeyRing
 from graphql_api.logs import log_request
@@ -63,6 +64,7 @@ def create_app(
     access = settings.access
     gate = Gate(access, keys)
     telemetry = Telemetry(pool.stats)
+    spool = Spool(settings.export_spool, settings.export_spool_bytes)
 
     def new_context(client: Client, reads: Reads = pool) -> Context:
         return Context(
@@ -84,6 +86,7 @@ def create_app(
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            spool.close()
             await pool.close()
 
     listed = settings.persisted_only
@@ -99,7 +102,7 @@ def create_app(
             Route("/graphql", endpoint.__call__, methods=["GET", "POST"]),
             Route(
                 "/export/{table}.{format}",
-                Export(gate, pool, listener, new_context, settings.export_bars),
+                Export(gate, pool, listener, new_context, spool, settings.export_bars),
                 methods=["GET"],
             ),
             *Probes(pool, gate, telemetry, clock).routes(),

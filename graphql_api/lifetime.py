@@ -29,7 +29,7 @@ from graphql_api.inputs import RangeInput
 from graphql_api.ranges import Span
 
 _SECOND = 1_000_000
-_FOREVER = 2**62  # epoch microseconds
+FOREVER = 2**62  # epoch microseconds
 _BOUNDARIES = (calendar.SETTLING, 65 * calendar.MINUTE)  # of a day, see types.Freshness
 _CLOSED_SECONDS = 86_400
 _UNPLANNED = 60 * _SECOND  # where no run is planned, or one is due: it may come at any time
@@ -123,8 +123,8 @@ class Rules:
             return Lifetime(now + _UNSETTLED, is_closed=False)
         short = [stands for word, stands in _SHORT.items() if word in words]
         if extent.is_closed and not short and not words & self._opening:
-            return Lifetime(_FOREVER, is_closed=True)
-        return Lifetime(min(next_boundary(now), now + min(short, default=_FOREVER - now)), is_closed=False)
+            return Lifetime(FOREVER, is_closed=True)
+        return Lifetime(min(next_boundary(now), now + min(short, default=FOREVER - now)), is_closed=False)
 
 
 def next_boundary(now: int) -> int:

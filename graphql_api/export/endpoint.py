@@ -1,4 +1,7 @@
-"""The route /export/{table}.{format}: a file in constant memory, of one version of the data.
+"""The route /export/{table}.{format}: a file of one version of the data.
+
+Whoever asks for the whole is sent it as it is made, in constant memory. Who asks for its length (HEAD) or for
+a range of bytes is answered from a file that is made once and kept for a while (spool.py).
 
 What can be refused is refused before the first byte, as JSON with the contract's codes. What fails later
 breaks the connection off: over HTTP/1.1 the last chunk never comes, so nobody takes a part for the whole.
@@ -7,84 +10,66 @@ breaks the connection off: over HTTP/1.1 the last chunk never comes, so nobody t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
 
-import orjson
-from graphql import GraphQLError
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from btcql.errors import QueryError
-from btcql.records import DEFAULT_SYMBOL, AverageKind, Interval
 from database.listener import Listener
 from database.pool import Pool, Reads
-from database.readers.markets import MarketFacts
 from database.readers.version import fetch_version
 from graphql_api.auth import MIN_COST, Client, Gate
+from graphql_api.cache import Flights
 from graphql_api.context import Context
 from graphql_api.delivery import has_tag
-from graphql_api.errors import RETRY_SECONDS, describe
-from graphql_api.export.bars import export_averages, export_candles
-from graphql_api.export.parameters import Parameters
-from graphql_api.export.standing import cache_control, tag
-from graphql_api.export.tables import Chunk, Column, Table
-from graphql_api.export.text import Csv, Json
-from graphql_api.export.vintages import export_forecast
-from graphql_api.forecasts import MAX_HORIZON
-from graphql_api.inputs import Fill
-from graphql_api.market import read_market
-from graphql_api.scalars import format_datetime
+from graphql_api.errors import RETRY_SECONDS
+from graphql_api.export.byteranges import parse_range, place_range
+from graphql_api.export.catalogue import needed_scopes, read_table
+from graphql_api.export.encoders import encode, new_encoder
+from graphql_api.export.headers import describe
+from graphql_api.export.outlet import Outlet
+from graphql_api.export.refusals import OutsideError, refusal
+from graphql_api.export.spool import Label, Spool, Spooled, SpoolError
+from graphql_api.export.standing import address_of, cache_control, ends, tag
 
 _AT_ONCE = 3  # exports, each with a session of the pool for as long as it takes
-_PATIENCE = 30.0  # seconds that a client may take for a chunk before it is taken for gone
-_RANGE = ("last", "lastDays", "from", "to")
-_KNOWN = {
-    "candles": ("symbol", *_RANGE, "interval", "fill", "includeIncomplete"),
-    "movingAverage": ("symbol", *_RANGE, "window", "kind", "interval"),
-    "forecast": ("symbol", "asOf", "horizon"),
-}
-_SCOPES = {
-    "candles": ("export", "prices"),
-    "movingAverage": ("export", "prices"),
-    "forecast": ("export", "forecasts"),
-}
-FORMATS = ("csv", "json", "arrow", "parquet")
-_STATUS = {
-    "UNAUTHENTICATED": 401,
-    "FORBIDDEN": 403,
-    "MARKET_NOT_FOUND": 404,
-    "FORECAST_UNAVAILABLE": 404,
-    "RANGE_TOO_LARGE": 413,
-    "RATE_LIMITED": 429,
-    "INTERNAL": 500,
-    "DATABASE_UNAVAILABLE": 503,
-    "TIMEOUT": 504,
-}
+_PIECE = 1 << 18  # bytes of a kept file that are sent at a time
+_STEADY_SECONDS = 60.0  # that ranges go on with a file although there is a newer version: a reader wants one
+
+logger = logging.getLogger("btcql.api")
 
 
-class NotFoundError(QueryError):
-    """An address that no file has."""
+@dataclass
+class _Asked:
+    """A request: by whom, of which address, for which range of bytes; `paid` is what it was charged yet."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__("BAD_USER_INPUT", message)
+    request: Request
+    client: Client
+    address: str
+    range: tuple[int | None, int | None] | None
+    now: int
+    paid: int = MIN_COST
+
+    @property
+    def wants_file(self) -> bool:
+        return self.request.method == "HEAD" or self.range is not None
+
+    def has(self, label: Label) -> bool:
+        return has_tag(self.request.headers.get("if-none-match", ""), label.tag)
 
 
-class Encoder(Protocol):
-    """A format: what a file begins with, its rows chunk by chunk, and its end."""
+class _UnchangedError(Exception):
+    """The client has the file that it asks for."""
 
-    media_type: str
-
-    def begin(self) -> bytes:
-        """Return the first bytes."""
-
-    def add(self, chunk: Chunk) -> bytes:
-        """Return the bytes of a chunk, or none if they are still to come."""
-
-    def end(self) -> bytes:
-        """Return the last bytes."""
+    def __init__(self, label: Label) -> None:
+        super().__init__(label.tag)
+        self.label = label
 
 
 class Export:
@@ -96,10 +81,12 @@ class Export:
         pool: Pool,
         listener: Listener,
         new_context: Callable[[Client, Reads], Context],
+        spool: Spool,
         most: int,
     ) -> None:
         self._gate, self._pool, self._listener = gate, pool, listener
-        self._new_context, self._most = new_context, most
+        self._new_context, self._spool, self._most = new_context, spool, most
+        self._making: Flights[Spooled] = Flights()
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,68 +94,136 @@ class Export:
         await _while_there(self._answer(Request(scope), send), receive)
 
     async def _answer(self, request: Request, send: Send) -> None:
-        started = False
+        outlet = Outlet(send, is_head=request.method == "HEAD")
         try:
-            kind, name = request.path_params["format"], request.path_params["table"]
-            client = await self._gate.identify(request)
-            self._gate.charge(client, MIN_COST)
-            self._gate.require(client, dict.fromkeys(_SCOPES.get(name, ()), f"/export/{name}"))
-            with self._turn():
-                async with self._pool.snapshot() as snapshot:
-                    context = self._new_context(client, snapshot)
-                    version = await context.read(fetch_version)
-                    table = await self._read(request, context)
-                    mark = tag(request, table, version, context.now)
-                    stands = cache_control(
-                        table, version, self._listener.state, context.now, shared=not client.keyed
-                    )
-                    headers = {"etag": mark, "cache-control": stands}
-                    if has_tag(request.headers.get("if-none-match", ""), mark):
-                        started = True
-                        await Response(None, 304, headers)(request.scope, request.receive, send)
-                        return
-                    self._gate.charge(client, max(MIN_COST, table.rows), paid=MIN_COST)
-                    encoder = await asyncio.to_thread(_encoder, kind, table.columns)
-                    pieces = _encode(table, encoder)
-                    first = await anext(pieces)  # fails, if it does, as long as that can be said
-                    started = True
-                    await send(_start(table, kind, encoder.media_type, headers))
-                    if request.method != "HEAD":
-                        await _deliver(first, send)
-                        async for piece in pieces:
-                            await _deliver(piece, send)
-            await send({"type": "http.response.body"})
+            asked = await self._admit(request)
+            try:
+                if not await self._send_kept(asked, outlet):
+                    await self._stream(asked, outlet)
+            except _UnchangedError as same:
+                await outlet.start(304, self._standing(same.label, asked))
+            await outlet.end()
         except Exception as error:
-            if started:
+            if outlet.started:
                 raise  # which ends the connection
-            await _refusal(error)(request.scope, request.receive, send)
+            await refusal(error)(request.scope, request.receive, send)
 
-    async def _read(self, request: Request, context: Context) -> Table:
-        """Return the table that is asked for; raises what its GraphQL field would."""
-        name = request.path_params["table"]
-        if name not in _KNOWN or request.path_params["format"] not in FORMATS:
-            raise NotFoundError(
-                f"there is no {request.url.path}: give /export/<table>.<format>, "
-                f"a table of {', '.join(_KNOWN)} and a format of {', '.join(FORMATS)}"
-            )
-        asked = Parameters.of(request.query_params.multi_items(), _KNOWN[name])
-        if name == "forecast":
-            as_of, horizon = asked.day("asOf"), asked.integer("horizon", MAX_HORIZON)
-            facts = await self._facts(asked, context)
-            return await export_forecast(context, facts, as_of, horizon)
-        interval, bounds = asked.word("interval", Interval.DAY), asked.range()
-        if name == "movingAverage":
-            window, kind = asked.integer("window"), asked.word("kind", AverageKind.SIMPLE)
-            facts = await self._facts(asked, context)
-            return await export_averages(context, facts, bounds, window, kind, interval, self._most)
-        fill, incomplete = asked.word("fill", Fill.NULL), asked.flag("includeIncomplete")
-        facts = await self._facts(asked, context)
-        return await export_candles(
-            context, facts, bounds, interval, fill, self._most, include_incomplete=incomplete
-        )
+    async def _admit(self, request: Request) -> _Asked:
+        client = await self._gate.identify(request)
+        self._gate.charge(client, MIN_COST)
+        # What a file has in it depends on nobody's scopes: whoever may have it may have the one that is kept.
+        self._gate.require(client, needed_scopes(request.path_params["table"]))
+        piece = parse_range(request.headers.get("range")) if request.method == "GET" else None
+        now = self._new_context(client, self._pool).now
+        return _Asked(request, client, address_of(request), piece, now)
 
-    async def _facts(self, asked: Parameters, context: Context) -> MarketFacts:
-        return (await read_market(context, asked.text("symbol", DEFAULT_SYMBOL))).facts
+    async def _stream(self, asked: _Asked, outlet: Outlet) -> None:
+        """Send the whole as it is made."""
+        async with self._opened(asked) as (label, pieces):
+            first = await anext(pieces)  # fails, if it does, as long as that can be said
+            await outlet.start(200, (*label.headers, *self._standing(label, asked)))
+            if outlet.takes_body:
+                await outlet.add(first)
+                async for piece in pieces:
+                    await outlet.add(piece)
+
+    async def _send_kept(self, asked: _Asked, outlet: Outlet) -> bool:
+        """Send what is asked for of a kept file; False: there is none, nor can one be made."""
+        try:
+            file = await self._find(asked)
+            if file is None:
+                return False
+            with file.reading():
+                await self._send_file(asked, file, outlet)
+        except SpoolError as error:  # it comes before anything is sent
+            logger.warning("%s", error)
+            return False
+        return True
+
+    async def _find(self, asked: _Asked) -> Spooled | None:
+        """Return the kept file of an address, made now if need be; None for who is streamed the whole."""
+        kept, state = self._spool.find(asked.address), self._listener.state
+        if kept is not None:
+            label = kept.label
+            is_newest = state is not None and state.settled and state.version == label.version
+            goes_on = asked.range is not None and monotonic() - kept.made_at < _STEADY_SECONDS
+            if (is_newest and asked.now < label.ends) or goes_on:
+                return kept
+        if not asked.wants_file or not self._spool.capacity:
+            return None
+
+        async def make() -> Spooled:
+            async with self._opened(asked) as (label, pieces):
+                made = await self._spool.write(asked.address, label, pieces)
+                made.pay(asked.client.bucket)
+                return made
+
+        return await self._making.join((asked.address, state), make)
+
+    async def _send_file(self, asked: _Asked, file: Spooled, outlet: Outlet) -> None:
+        label, headers = file.label, asked.request.headers
+        if asked.has(label):
+            raise _UnchangedError(label)
+        status, start, stop = 200, 0, file.size
+        own = list(self._standing(label, asked))
+        if asked.range is not None and headers.get("if-range", label.tag) == label.tag:
+            placed = place_range(asked.range, file.size)
+            if placed is None:
+                raise OutsideError(headers["range"], file.size)
+            status, (start, stop) = 206, placed
+            own.append(("content-range", f"bytes {start}-{stop - 1}/{file.size}"))
+        self._charge_file(asked, file, stop - start if outlet.takes_body else 0)
+        own.append(("content-length", str(stop - start)))
+        await outlet.start(status, (*label.headers, *own))
+        if outlet.takes_body:
+            for at in range(start, stop, _PIECE):
+                await outlet.add(await file.read(at, min(_PIECE, stop - at)))
+
+    def _charge_file(self, asked: _Asked, file: Spooled, length: int) -> None:
+        """Charge a kept file to each client once, not each of its ranges."""
+        bucket = asked.client.bucket
+        if not file.take(bucket, length):
+            self._charge(asked, file.label.rows)
+            file.pay(bucket)
+            file.take(bucket, length)
+
+    def _charge(self, asked: _Asked, rows: int) -> None:
+        cost = max(MIN_COST, rows)
+        if cost > asked.paid:
+            self._gate.charge(asked.client, cost, paid=asked.paid)
+            asked.paid = cost
+
+    @asynccontextmanager
+    async def _opened(self, asked: _Asked) -> AsyncIterator[tuple[Label, AsyncIterator[bytes]]]:
+        """Yield a file's label, and the file in pieces; it is paid for.
+
+        Raises what the table's GraphQL field would, _UnchangedError, and QueryError (RATE_LIMITED,
+        DATABASE_UNAVAILABLE).
+        """
+        request = asked.request
+        with self._turn():
+            async with self._pool.snapshot() as snapshot:
+                context = self._new_context(asked.client, snapshot)
+                version = await context.read(fetch_version)
+                table = await read_table(request, context, self._most)
+                form = request.path_params["format"]
+                encoder = await new_encoder(form, table.columns)
+                label = Label(
+                    tag(asked.address, table, version, context.now),
+                    version,
+                    ends(table, context.now),
+                    table.is_closed,
+                    table.rows,
+                    describe(table, form, encoder.media_type),
+                )
+                if asked.has(label):
+                    raise _UnchangedError(label)
+                self._charge(asked, table.rows)
+                yield label, encode(table, encoder)
+
+    def _standing(self, label: Label, asked: _Asked) -> tuple[tuple[str, str], ...]:
+        kept = cache_control(label, self._listener.state, asked.now, shared=not asked.client.keyed)
+        return ("etag", label.tag), ("cache-control", kept)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -184,59 +239,6 @@ class Export:
             yield
         finally:
             self._running -= 1
-
-
-def _encoder(kind: str, columns: Sequence[Column]) -> Encoder:
-    """Return the encoder of a format; called in a thread, for to import pyarrow takes a while."""
-    if kind in {"csv", "json"}:
-        return Csv(columns) if kind == "csv" else Json(columns)
-    from graphql_api.export.columnar import Arrow, Parquet  # noqa: PLC0415 - the API starts without pyarrow
-
-    return Arrow(columns) if kind == "arrow" else Parquet(columns)
-
-
-async def _encode(table: Table, encoder: Encoder) -> AsyncIterator[bytes]:
-    """Yield the file in pieces, the first after the first read."""
-    begun = encoder.begin()
-    async for chunk in table.chunks:
-        piece = begun + await asyncio.to_thread(encoder.add, chunk)
-        begun = b""
-        if piece:
-            yield piece
-    yield begun + await asyncio.to_thread(encoder.end)
-
-
-async def _deliver(piece: bytes, send: Send) -> None:
-    async with asyncio.timeout(_PATIENCE):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-
-
-def _start(table: Table, kind: str, media_type: str, standing: Mapping[str, str]) -> Message:
-    headers = [
-        *standing.items(),
-        ("content-type", media_type),
-        ("content-disposition", f'attachment; filename="{table.name}.{kind}"'),
-        ("x-content-type-options", "nosniff"),
-        *(("btcql-warning", f"{warning.code}: {warning.message}") for warning in table.warnings),
-    ]
-    if (span := table.resolved) is not None:
-        start, end = format_datetime(span.from_), format_datetime(span.to)
-        resolved = f'from="{start}", to="{end}", interval={span.interval}, clamped=?{span.clamped:d}'
-        headers.append(("btcql-resolved", resolved))
-    encoded = [(name.encode(), value.encode("ascii", "backslashreplace")) for name, value in headers]
-    return {"type": "http.response.start", "status": 200, "headers": encoded}
-
-
-def _refusal(error: Exception) -> Response:
-    """Return the error as JSON, described as in an answer of GraphQL, under the status of its code."""
-    described = describe(GraphQLError(str(error), path=["export"], original_error=error))
-    del described["path"]
-    extensions = described["extensions"]
-    headers = {"cache-control": "no-store"}
-    if "retryAfter" in extensions:
-        headers["retry-after"] = str(extensions["retryAfter"])
-    status = 404 if isinstance(error, NotFoundError) else _STATUS.get(extensions["code"], 400)
-    return Response(orjson.dumps({"errors": [described]}), status, headers, "application/json")
 
 
 async def _while_there(work: Coroutine[Any, Any, None], receive: Receive) -> None:

@@ -8,27 +8,38 @@ from starlette.requests import Request
 
 from btcql import __version__
 from database.listener import DataState
+from graphql_api.export.spool import Label
 from graphql_api.export.tables import Table
-from graphql_api.lifetime import Lifetime, next_boundary
+from graphql_api.lifetime import FOREVER, Lifetime, next_boundary
 
 
-def tag(request: Request, table: Table, version: int, now: int) -> str:
-    """Return the ETag of the file that the request asks for, made of this version of the data.
+def address_of(request: Request) -> str:
+    """Return the address with its parameters in an order of their own: the same file is asked for."""
+    parameters = sorted(f"{name}={value}" for name, value in request.query_params.multi_items())
+    return "\n".join((request.url.path, *parameters))
+
+
+def tag(address: str, table: Table, version: int, now: int) -> str:
+    """Return the ETag of the file of an address, made of this version of the data.
 
     The same bytes have the same tag: they follow from the data, the address, and, unless the range is
     closed, from where the clock stands between two of the instants that complete a day.
     """
-    parts = [__version__, str(version), request.url.path, table.name]
-    parts += sorted(f"{name}={value}" for name, value in request.query_params.multi_items())
+    parts = [__version__, str(version), address, table.name]
     if not table.is_closed:
         parts.append(str(next_boundary(now)))
     digest = sha256("\n".join(parts).encode()).hexdigest()
     return f'"{digest[:32]}"'
 
 
-def cache_control(table: Table, version: int, state: DataState | None, now: int, *, shared: bool) -> str:
+def ends(table: Table, now: int) -> int:
+    """Return until when (epoch microseconds) a file of the newest version has what it should."""
+    return FOREVER if table.is_closed else next_boundary(now)
+
+
+def cache_control(label: Label, state: DataState | None, now: int, *, shared: bool) -> str:
     """Return who may keep the file, and for how long unasked; `shared`: it may be anyone's."""
-    if state is None or state.version != version or not state.settled:
+    if state is None or state.version != label.version or not state.settled:
         return "no-cache"
-    lifetime = Lifetime(next_boundary(now), is_closed=table.is_closed)
+    lifetime = Lifetime(next_boundary(now), is_closed=label.is_closed)
     return f"{'public' if shared else 'private'}, max-age={lifetime.max_age(state, now)}"

@@ -172,6 +172,7 @@ def test_volumes_are_where_the_image_keeps_its_data(compose: Tree) -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     settings = Settings.read(dict(re.findall(r"(BTCQL_\w+)=(\S+)", dockerfile)))
     assert compose["services"]["schedule"]["volumes"] == [f"home:{settings.home}", f"lake:{settings.lake}"]
+    assert compose["services"]["api"]["volumes"] == [f"exports:{settings.home}"]
     for volume in (str(settings.home), settings.lake, "/var/lib/luigi"):
         assert re.search(rf"install --directory --owner=btcql .*{re.escape(volume)}\b", dockerfile)
 
