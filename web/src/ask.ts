@@ -70,6 +70,8 @@ export class Trouble extends Error {
     readonly code: string | null = null,
     /** Seconds after which asking again makes sense, where the server said so. */
     readonly retryAfter: number | null = null,
+    /** What else the API gave with the error. */
+    readonly extensions: Readonly<Record<string, unknown>> = {},
   ) {
     super(message);
     this.name = "Trouble";
@@ -130,7 +132,7 @@ function answerOf<Data>(response: Response, text: string): Answer<Data> {
     const code = typeof error.extensions?.["code"] === "string" ? error.extensions["code"] : null;
     const wait = Number(error.extensions?.["retryAfter"] ?? response.headers.get("retry-after"));
     const message = typeof error.message === "string" && error.message ? error.message : "The API gave no reason.";
-    throw new Trouble(KINDS[code ?? ""] ?? "refused", message, code, wait > 0 ? wait : null);
+    throw new Trouble(KINDS[code ?? ""] ?? "refused", message, code, wait > 0 ? wait : null, error.extensions ?? {});
   }
   const warnings = body.extensions?.warnings;
   return { data: body.data as Data, warnings: Array.isArray(warnings) ? (warnings as Warning[]) : [] };

@@ -1,0 +1,200 @@
+// The chart itself: its series, its scales, and what part of them is seen.
+
+import {
+  CandlestickSeries,
+  ColorType,
+  CrosshairMode,
+  HistogramSeries,
+  LineSeries,
+  LineStyle,
+  PriceScaleMode,
+  createChart,
+} from "lightweight-charts";
+import type { CustomSeriesWhitespaceData, IChartApi, ISeriesApi, Time } from "lightweight-charts";
+import type { Bar, Forecast, Market } from "./answers";
+import { FanView, closingBar, fanOf, type FanOptions, type FanPoint } from "./fan";
+import { PriceFormat, barTime } from "./formats";
+import { GapHatching, gapsOf } from "./gaps";
+import { endOf, isWithinDay, showsDays } from "./intervals";
+import { faded, type Palette } from "./palette";
+import { candles, closes, formingLine, line, timeOf, volumes } from "./series";
+
+type Fan = ISeriesApi<"Custom", Time, FanPoint | CustomSeriesWhitespaceData<Time>, FanOptions>;
+
+export interface Shown {
+  readonly market: Market;
+  readonly forming: Bar | null;
+  readonly style: "candles" | "line";
+  readonly log: boolean;
+  readonly forecast: boolean;
+  readonly format: PriceFormat;
+}
+
+export class PriceChart {
+  private readonly chart: IChartApi;
+  private readonly price: ISeriesApi<"Candlestick">;
+  private readonly close: ISeriesApi<"Line">;
+  private readonly unsettled: ISeriesApi<"Line">;
+  private readonly volume: ISeriesApi<"Histogram">;
+  private readonly fan: Fan;
+  private readonly pastFan: Fan;
+  private readonly averages: ISeriesApi<"Line">[] = [];
+  private readonly hatching = new GapHatching();
+  private shown: Shown | null = null;
+  private isWhole = true;
+  private places = 0; // of all series together
+
+  /** `onPoint` is told the start of the bar under the cursor (epoch milliseconds), null when there is none. */
+  constructor(
+    container: HTMLElement,
+    private palette: Palette,
+    onPoint: (start: number | null) => void,
+  ) {
+    this.chart = createChart(container, {
+      autoSize: true,
+      layout: { attributionLogo: false, fontSize: 12, panes: { enableResize: false } }, // the page's foot has it
+      crosshair: { mode: CrosshairMode.Normal },
+      localization: { locale: "en-GB" },
+      timeScale: { minBarSpacing: 0.01, rightOffset: 0, secondsVisible: false, enableConflation: true },
+      rightPriceScale: { scaleMargins: { top: 0.06, bottom: 0.2 } },
+    });
+    const quiet = { lastValueVisible: false, priceLineVisible: false };
+    this.volume = this.chart.addSeries(HistogramSeries, { ...quiet, priceScaleId: "volume" });
+    this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
+    this.pastFan = this.chart.addCustomSeries(new FanView(), { ...quiet, dashed: true });
+    this.fan = this.chart.addCustomSeries(new FanView(), quiet);
+    this.price = this.chart.addSeries(CandlestickSeries, { priceLineStyle: LineStyle.Dotted });
+    this.close = this.chart.addSeries(LineSeries, { lineWidth: 2, priceLineStyle: LineStyle.Dotted });
+    this.unsettled = this.chart.addSeries(LineSeries, { ...quiet, lineWidth: 2, lineStyle: LineStyle.Dotted });
+    this.volume.attachPrimitive(this.hatching);
+    this.chart.subscribeCrosshairMove(({ time }) => onPoint(typeof time === "number" ? time * 1000 : null));
+    for (const kind of ["wheel", "pointerdown", "touchstart"] as const) {
+      container.addEventListener(kind, () => (this.isWhole = false), { passive: true });
+    }
+    this.paint(palette);
+  }
+
+  /** Show what was answered; `anew`: from its beginning to its end, else what of it is seen stays. */
+  draw(shown: Shown, anew: boolean): void {
+    this.shown = shown;
+    const { market, forming, format, palette } = { ...shown, palette: this.palette };
+    const { bars, interval } = market;
+    const scale = this.chart.timeScale();
+    const seen = anew || this.isWhole ? null : scale.getVisibleLogicalRange();
+    const isLine = shown.style === "line";
+    this.price.setData(isLine ? [] : candles(bars, forming, palette));
+    this.close.setData(isLine ? closes(bars) : []);
+    this.unsettled.setData(isLine ? formingLine(bars, forming) : []);
+    this.volume.setData(volumes(bars, forming, palette));
+    this.hatching.take(gapsOf(bars), faded(palette.dim, 0.45));
+    this.drawAverages(market);
+    const fan = shown.forecast && canShow(market.forecast, market) ? fanOf(market.forecast, interval) : [];
+    const pastFan = canShow(market.past, market) ? fanOf(market.past, interval) : [];
+    this.fan.setData(fan);
+    this.pastFan.setData(pastFan);
+    const starts = [...bars.start, ...(forming ? [forming.start] : [])].map(timeOf);
+    this.places = new Set<Time>([...starts, ...[...fan, ...pastFan].map(({ time }) => time)]).size;
+    const whole = (bars.close.findLast((close) => close !== null) ?? 0) >= 1000;
+    const minMove = whole ? 1 : 10 ** -format.decimals;
+    const priceFormat = { type: "custom" as const, minMove, formatter: (price: number) => format.brief(price) };
+    for (const series of [this.price, this.close, this.unsettled, this.fan, this.pastFan, ...this.averages]) {
+      series.applyOptions({ priceFormat });
+    }
+    this.chart.applyOptions({
+      rightPriceScale: { mode: shown.log ? PriceScaleMode.Logarithmic : PriceScaleMode.Normal },
+      localization: { timeFormatter: (time: Time) => barTime(Number(time) * 1000, interval) },
+      timeScale: { timeVisible: isWithinDay(interval) },
+    });
+    if (seen) scale.setVisibleLogicalRange(seen);
+    else this.fit();
+  }
+
+  /** Take the colours of a theme. */
+  paint(palette: Palette): void {
+    this.palette = palette;
+    const { up, down, line: rule } = palette;
+    this.chart.applyOptions({
+      layout: {
+        background: { type: ColorType.Solid, color: palette.pane },
+        textColor: palette.dim,
+        fontFamily: getComputedStyle(document.body).fontFamily,
+      },
+      grid: { vertLines: { color: faded(rule, 0.6) }, horzLines: { color: faded(rule, 0.6) } },
+      rightPriceScale: { borderColor: rule },
+      timeScale: { borderColor: rule },
+      crosshair: {
+        vertLine: { color: palette.dim, labelBackgroundColor: palette.dim },
+        horzLine: { color: palette.dim, labelBackgroundColor: palette.dim },
+      },
+    });
+    this.price.applyOptions({
+      ...{ upColor: up, borderUpColor: up, wickUpColor: up },
+      ...{ downColor: down, borderDownColor: down, wickDownColor: down },
+    });
+    this.close.applyOptions({ color: palette.price });
+    this.unsettled.applyOptions({ color: palette.price });
+    this.fan.applyOptions({ color: palette.forecast });
+    this.pastFan.applyOptions({ color: palette.past });
+    if (this.shown) this.draw(this.shown, false);
+  }
+
+  /** Show all that there is. */
+  fit(): void {
+    // a little room, so that neither the first bar nor its label is cut
+    if (this.places) {
+      this.chart.timeScale().setVisibleLogicalRange({ from: -0.5 - 0.018 * this.places, to: this.places - 0.5 });
+    }
+    this.isWhole = true;
+  }
+
+  /** Move what is seen by a part of its width: to later bars if `part` is positive. */
+  pan(part: number): void {
+    this.see(({ from, to }) => ({ from: from + part * (to - from), to: to + part * (to - from) }));
+  }
+
+  /** Show `factor` times as many bars around the same middle. */
+  zoom(factor: number): void {
+    this.see(({ from, to }) => {
+      const [middle, half] = [(from + to) / 2, Math.max(2.5, ((to - from) / 2) * factor)];
+      return { from: middle - half, to: middle + half };
+    });
+  }
+
+  /** Put the cross on a bar; null takes it away. */
+  point(start: number | null, price: number | null): void {
+    if (start === null || price === null) this.chart.clearCrosshairPosition();
+    else this.chart.setCrosshairPosition(price, timeOf(start), this.fan);
+  }
+
+  /** Return a picture of the chart as it is seen. */
+  picture(): HTMLCanvasElement {
+    return this.chart.takeScreenshot(true);
+  }
+
+  private see(change: (seen: { from: number; to: number }) => { from: number; to: number }): void {
+    const seen = this.chart.timeScale().getVisibleLogicalRange();
+    if (!seen) return;
+    this.isWhole = false;
+    this.chart.timeScale().setVisibleLogicalRange(change(seen));
+  }
+
+  private drawAverages(market: Market): void {
+    while (this.averages.length > market.averages.length) this.chart.removeSeries(this.averages.pop()!);
+    market.averages.forEach((values, place) => {
+      const color = this.palette.averages[place] ?? this.palette.text;
+      const series = (this.averages[place] ??= this.chart.addSeries(LineSeries, {
+        ...{ lastValueVisible: false, priceLineVisible: false, lineWidth: 2, crosshairMarkerRadius: 3 },
+      }));
+      series.applyOptions({ color });
+      series.setData(values ? line(market.bars.start, values) : []);
+    });
+  }
+}
+
+/** Return whether a forecast begins among the bars, which are fine enough to show its days. */
+export function canShow(forecast: Forecast | null, market: Market): forecast is Forecast {
+  const [first, last] = [market.bars.start[0], market.bars.start.at(-1)];
+  if (!forecast?.points.length || first === undefined || last === undefined) return false;
+  const anchor = closingBar(forecast.basedOn, market.interval);
+  return showsDays(market.interval) && anchor >= first && anchor <= endOf(last, market.interval);
+}
