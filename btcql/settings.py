@@ -44,6 +44,11 @@ class Settings:
         "the same server for the API, who only reads; empty: BTCQL_DATABASE_URL",
         *_POSTGRES,
     )
+    read_database_url: str = address(
+        "BTCQL_READ_DATABASE_URL",
+        "a standby of it that the API reads in its stead; empty: BTCQL_READER_URL",
+        *_POSTGRES,
+    )
     admin_url: str = address(
         "BTCQL_ADMIN_URL", "the same server for its superuser: btcql db roles alone", *_POSTGRES
     )
@@ -206,11 +211,15 @@ class Settings:
                 raise SettingError(
                     f"{f.metadata['variable']}={_shown(f.name, value)!r} {f.metadata['wrong']}"
                 )
-        if self.reader_url and not self.database_url:
-            raise SettingError(
-                f"BTCQL_READER_URL={without_password(self.reader_url)!r} is of a server of your own: "
-                "set its BTCQL_DATABASE_URL too, or neither"
-            )
+        for variable, url in (
+            ("BTCQL_READER_URL", self.reader_url),
+            ("BTCQL_READ_DATABASE_URL", self.read_database_url),
+        ):
+            if url and not self.database_url:
+                raise SettingError(
+                    f"{variable}={without_password(url)!r} is of a server of your own: "
+                    "set its BTCQL_DATABASE_URL too, or neither"
+                )
         _ = self.access  # what is wrong with it is said at once
 
     @property

@@ -19,6 +19,7 @@ from database.queries import query
 logger = logging.getLogger("btcql.database")
 
 _POLL_SECONDS = 10.0  # the safety net: a session whose other end is gone says nothing by itself
+_STANDBY_POLL_SECONDS = 0.25  # a standby takes no LISTEN, and is asked instead
 _ANSWER_SECONDS = 5.0
 _LEAST_PAUSE, _MOST_PAUSE = 0.1, 1.0  # seconds between attempts to connect
 
@@ -46,6 +47,9 @@ class Change:
 class Listener:
     """Follows the data's state, and passes each change on; `run` goes on until it is cancelled.
 
+    The state is that of the server at `url`: a standby's is what has come there by now, as its answers are.
+    What changed is not told there, so that it may be anything.
+
     state: None while the database cannot be heard, and it may be of any version.
     is_down: whether the newest attempt to reach the database failed.
     """
@@ -71,11 +75,17 @@ class Listener:
         while True:
             try:
                 async with await self._connect() as connection:
-                    await connection.execute(query("listen_to_changes"))
+                    listens = not await self._is_standby(connection)
+                    if listens:
+                        await connection.execute(query("listen_to_changes"))
                     await self._take(connection, [Change(None, "reconnected")])
                     pause = _LEAST_PAUSE
                     while True:
-                        await self._hear(connection)
+                        if listens:
+                            await self._hear(connection)
+                        else:
+                            await asyncio.sleep(_STANDBY_POLL_SECONDS)
+                            await self._take(connection, [])
             except (psycopg.Error, OSError, TimeoutError) as error:
                 if self.state is not None or not self.is_down:
                     logger.warning("changes of the data are not heard: %s", error)
@@ -94,6 +104,12 @@ class Listener:
             keepalives_interval=5,
             keepalives_count=2,
         )
+
+    @staticmethod
+    async def _is_standby(connection: Connection) -> bool:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            cursor = await connection.execute(query("is_standby"))
+            return await cursor.fetchone() == (True,)
 
     async def _hear(self, connection: Connection) -> None:
         """Wait for changes, or until the poll is due, and take in what came."""

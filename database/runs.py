@@ -100,6 +100,11 @@ def read_plan(connection: Connection, market: str) -> Plan | None:
     return None if row is None else Plan(*row)
 
 
+def read_failures(connection: Connection) -> list[tuple[str, datetime]]:
+    """Return the markets whose newest refresh failed, each with when it is tried again."""
+    return [(market, next_at) for market, next_at in connection.execute(query("read_failures"))]
+
+
 def write_plan(connection: Connection, market: str, plan: Plan) -> None:
     """Plan the market's next refresh."""
     connection.execute(query("write_plan"), [market, plan.next_at, plan.failures])

@@ -47,20 +47,23 @@ def create_app(
     database_url: str,
     clock: Callable[[], datetime] = utc_now,
     tracing: Tracing | None = None,
+    primary_url: str | None = None,
 ) -> Starlette:
     """Return the API over the database at `database_url`; nothing is opened before its lifespan begins.
 
-    `clock` tells the time (aware): it decides what is complete, stale and how old. The application runs
+    `clock` tells the time (aware): it decides what is complete, stale and how old. `primary_url` is where the
+    use of keys is written down, if `database_url` is a standby's, which takes nothing. The application runs
     whether or not the database does, and answers 503 in its absence. Raises SettingError for a list of
     documents (BTCQL_PERSISTED_ONLY) that cannot be used.
     """
     pool = Pool(database_url)
+    notes = pool if primary_url is None else Pool(primary_url, size=1)
     listener = Listener(database_url)
     executor = Executor(schema._schema, introspection=settings.introspection)  # noqa: SLF001 - its only door
     answering = Answering(executor, pool, listener, Cache(settings.cache_bytes))
 
     feed = Feed(listener, clock)
-    keys = KeyRing(pool)
+    keys = KeyRing(pool, notes)
     access = settings.access
     gate = Gate(access, keys)
     telemetry = Telemetry(pool.stats)
@@ -78,7 +81,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await pool.open()
+        for opened in dict.fromkeys((pool, notes)):
+            await opened.open()
         tasks = [asyncio.create_task(work) for work in (keys.keep(), listener.run())]
         try:
             yield
@@ -87,7 +91,8 @@ def create_app(
                 task.cancel()
             await asyncio.wait(tasks)
             spool.close()
-            await pool.close()
+            for opened in dict.fromkeys((pool, notes)):
+                await opened.close()
 
     listed = settings.persisted_only
     documents = read_documents(listed, executor) if listed else AutomaticDocuments()

@@ -28,10 +28,10 @@ class _Entry:
 
 
 class KeyRing:
-    """The keys seen lately, and when each was used; `keep` writes that down."""
+    """The keys seen lately, and when each was used; `keep` writes that down by way of `notes`."""
 
-    def __init__(self, pool: Pool, note_seconds: float = 60.0) -> None:
-        self._pool, self._note_seconds = pool, note_seconds
+    def __init__(self, pool: Pool, notes: Pool, note_seconds: float = 60.0) -> None:
+        self._pool, self._notes, self._note_seconds = pool, notes, note_seconds
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._used: dict[int, float] = {}
 
@@ -83,7 +83,7 @@ class KeyRing:
             return
         now = monotonic()
         try:
-            await self._pool.run(note_uses, {key_id: now - at for key_id, at in used.items()})
+            await self._notes.run(note_uses, {key_id: now - at for key_id, at in used.items()})
         except (DatabaseError, QueryError) as error:
             logger.warning("the last use of %s keys could not be written down: %s", len(used), error)
             self._used = used | self._used

@@ -15,10 +15,10 @@ from starlette.routing import Route
 from btcql.errors import DatabaseUnavailableError, QueryError
 from database.pool import Pool
 from database.readers.markets import check_answers
-from database.readers.pipeline import fetch_metrics
+from database.readers.pipeline import fetch_metrics, fetch_size
 from graphql_api.auth import Gate
 from graphql_api.errors import RETRY_SECONDS, STATUS, describe
-from graphql_api.metrics import MEDIA_TYPE, exposition
+from graphql_api.metrics import MEDIA_TYPE, PipelineMetrics, exposition
 from graphql_api.telemetry import Telemetry
 
 logger = logging.getLogger("btcql.api")
@@ -65,9 +65,9 @@ class Probes:
             status = STATUS[described["extensions"]["code"]]
             return Response(orjson.dumps({"errors": [described]}), status, _FRESH, "application/json")
         try:
-            markets = await self._pool.run(fetch_metrics)
+            pipeline = PipelineMetrics(await self._pool.run(fetch_size), await self._pool.run(fetch_metrics))
         except (DatabaseUnavailableError, QueryError) as error:
             logger.warning("no figures of the pipeline: %s", error)
-            markets = None
-        text = self._telemetry.exposition() + exposition(markets, self._clock())
+            pipeline = None
+        text = self._telemetry.exposition() + exposition(pipeline, self._clock())
         return Response(text, media_type=MEDIA_TYPE, headers=_FRESH)

@@ -26,6 +26,7 @@ def test_the_defaults_need_no_environment() -> None:
         ("BTCQL_LUIGID_PORT", "http"),
         ("BTCQL_DATABASE_URL", "localhost/prices"),
         ("BTCQL_READER_URL", "postgresql://reader@host/without-a-database-url"),
+        ("BTCQL_READ_DATABASE_URL", "postgresql://reader@host/without-a-database-url"),
         ("BTCQL_ADMIN_URL", "localhost"),
         ("BTCQL_TIMESCALEDB_LICENSE", ""),
         ("BTCQL_ENGINE", "DuckDB"),

@@ -6,18 +6,20 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from btcql.cli import app
-from btcql.errors import DatabaseUnavailableError
+from btcql.errors import DatabaseUnavailableError, PipelineError
 from btcql.settings import Settings
 
 if TYPE_CHECKING:
     from btcql.cli.pipeline import Pipeline
     from etl.notify import Address
+    from etl.schedule import Schedule
 
 # Looked at the clock at least this often: a machine may sleep, and cron or a person refresh.
 _LOOK_SECONDS = 30
@@ -31,11 +33,20 @@ def schedule(
     check: Annotated[
         bool, typer.Option("--check", help="Only tell whether one runs and is on time: exit code 0 if so.")
     ] = False,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="Do what is due now and end: for cron and Kubernetes, to be called each hour."
+        ),
+    ] = False,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Refresh every market of the lake each day at 00:40 UTC, and again after a failure; Ctrl-C stops it."""
     if check:
         _check(Settings.read())
+        return
+    if once:
+        _do_what_is_due(Settings.read())
         return
     try:
         if until_stdin_ends:
@@ -70,11 +81,29 @@ def _serve(settings: Settings, *, quiet: bool) -> None:
         _keep(running, notify)
 
 
-def _keep(running: Pipeline, notify: list[Address]) -> None:
-    """Be the database's schedule, or stand by for the one that is."""
+def _do_what_is_due(settings: Settings) -> None:
+    """Be the database's schedule for once; raises PipelineError if a market was not refreshed."""
+    from btcql.cli.pipeline import pipeline
+    from database.runs import read_failures, schedule_lock
+    from etl.notify import addresses
+
+    notify = addresses(settings.notify)
+    with pipeline(settings) as running, schedule_lock(running.database_url) as lock:
+        if not lock.take():
+            raise PipelineError(
+                "another schedule serves this database: it refreshes the markets, and not this one"
+            )
+        _daily(running, notify, lambda _: True).run(lock)
+        failed = read_failures(lock.connection)
+    if failed:
+        told = "; ".join(f"{market} is tried again from {at:%Y-%m-%d %H:%M} UTC on" for market, at in failed)
+        raise PipelineError(f"not every market could be refreshed: {told}")
+    typer.echo("every market is up to date")
+
+
+def _daily(running: Pipeline, notify: list[Address], wait: Callable[[float], bool]) -> Schedule:
     from btcql.cli.pipeline import describe, rows
     from btcql.cli.progress import console
-    from database.runs import schedule_lock
     from etl.schedule import Schedule
 
     def refresh(market: str) -> int:
@@ -82,15 +111,16 @@ def _keep(running: Pipeline, notify: list[Address]) -> None:
         console.print(f"{market}: {describe(seen)}")
         return rows(seen)
 
+    return Schedule(running.database_url, running.lake.symbols, refresh, running.now, wait, notify)
+
+
+def _keep(running: Pipeline, notify: list[Address]) -> None:
+    """Be the database's schedule, or stand by for the one that is."""
+    from btcql.cli.progress import console
+    from database.runs import schedule_lock
+
     stop = threading.Event()
-    daily = Schedule(
-        running.database_url,
-        running.lake.symbols,
-        refresh,
-        running.now,
-        lambda seconds: stop.wait(min(max(seconds, 0), _LOOK_SECONDS)),
-        notify,
-    )
+    daily = _daily(running, notify, lambda seconds: stop.wait(min(max(seconds, 0), _LOOK_SECONDS)))
     said = False
     while not stop.is_set():
         try:

@@ -54,7 +54,12 @@ def serve(
             stack.enter_context(migrated(settings))
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(settings, reader_url(settings), tracing=tracing),
+                create_app(
+                    settings,
+                    settings.read_database_url or reader_url(settings),
+                    tracing=tracing,
+                    primary_url=reader_url(settings) if settings.read_database_url else None,
+                ),
                 host=settings.host,
                 port=settings.port,
                 log_config=None,  # as configured above

@@ -35,7 +35,10 @@ class LoadFacts:
 
 @dataclass(frozen=True)
 class MarketMetrics:
-    """A market in numbers: the end of its bars, how many, whole days without any, and how its runs went."""
+    """A market in numbers: the end of its bars, how many, whole days without any, and how its runs went.
+
+    is_followed: whether its bars come from an exchange, and not from files alone.
+    """
 
     symbol: str
     through: datetime
@@ -43,6 +46,7 @@ class MarketMetrics:
     missing_days: int
     last_success_at: datetime | None
     failures: int | None
+    is_followed: bool
 
 
 async def fetch_pipeline(connection: Connection) -> PipelineFacts:
@@ -72,3 +76,12 @@ async def fetch_metrics(connection: Connection) -> list[MarketMetrics]:
     """Return every market with data, by symbol."""
     cursor = await connection.execute(query("fetch_metrics"))
     return [MarketMetrics(*row) for row in await cursor.fetchall()]
+
+
+async def fetch_size(connection: Connection) -> int:
+    """Return the bytes that the database takes on its disk."""
+    cursor = await connection.execute(query("fetch_size"))
+    row = await cursor.fetchone()
+    assert row is not None
+    size: int = row[0]
+    return size

@@ -33,6 +33,10 @@ SELECT max(started_at) FROM pipeline_run WHERE market = %s AND task = 'refresh' 
 -- When the market is refreshed next, and how often that failed lately.
 SELECT next_at, failures FROM pipeline_plan WHERE market = %s;
 
+-- name: read_failures
+-- Markets whose newest refresh failed.
+SELECT market, next_at FROM pipeline_plan WHERE failures > 0 ORDER BY market;
+
 -- name: write_plan
 -- One for each market.
 INSERT INTO pipeline_plan (market, next_at, failures) VALUES (%s, %s, %s)

@@ -1,9 +1,9 @@
 -- name: fetch_pipeline
 -- the newest run of all, the newest success, and whether any market's newest run did not succeed; a run whose
--- lock nobody holds was killed
+-- lock nobody holds was killed, which a standby, where no locks are, cannot tell
 WITH run AS (
     SELECT market, started_at, ended_at,
-           CASE WHEN state = 'running' AND NOT EXISTS (
+           CASE WHEN state = 'running' AND NOT pg_is_in_recovery() AND NOT EXISTS (
                SELECT FROM pg_locks
                WHERE locktype = 'advisory' AND objsubid = 2
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -37,7 +37,7 @@ SELECT next_at FROM pipeline_plan WHERE market = %s
 
 -- name: fetch_metrics
 -- of each market: the end of its bars, how many there are, the whole days between the first and the last that
--- have none, its newest success, and its failures in a row
+-- have none, its newest success, its failures in a row, and whether an exchange goes on with it
 SELECT market.symbol, market.through, market.rows,
        date_part('day', date_trunc('day', market.through, 'UTC') - date_trunc('day', market.first, 'UTC'))
            - (
@@ -46,9 +46,17 @@ SELECT market.symbol, market.through, market.rows,
                  AND ts < date_trunc('day', market.through, 'UTC')
            ),
        (SELECT max(ended_at) FROM pipeline_run AS run WHERE run.market = symbol AND state = 'succeeded'),
-       (SELECT failures FROM pipeline_plan AS plan WHERE plan.market = symbol)
+       (SELECT failures FROM pipeline_plan AS plan WHERE plan.market = symbol),
+       EXISTS (
+           SELECT FROM load CROSS JOIN unnest(sources) AS source
+           WHERE load.symbol = market.symbol AND source NOT LIKE 'file:%%'
+       )
 FROM (
     SELECT symbol, min(first_ts) AS first, max(complete_through) AS through, sum(rows) AS rows
     FROM load GROUP BY symbol
 ) AS market
 ORDER BY symbol COLLATE "C"
+
+-- name: fetch_size
+-- bytes on the disk of the database's server
+SELECT pg_database_size(current_database())

@@ -25,3 +25,7 @@ FROM data_version
 -- name: listen_to_changes
 -- before the state is read: what changes in between is heard of
 LISTEN btcql_change
+
+-- name: is_standby
+-- whether it only repeats what another server does; once it is promoted, it may be asked on all the same
+SELECT pg_is_in_recovery()

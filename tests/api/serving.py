@@ -95,9 +95,10 @@ def serving(
     clock: Callable[[], datetime] = lambda: NOW,
     settings: Settings | None = None,
     tracing: Tracing | None = None,
+    primary_url: str | None = None,
 ) -> Iterator[Api]:
     """Serve the database at `url` to the reader, by uvicorn on a port of its own."""
-    app = create_app(settings or UNLIMITED, with_role(url, READER), clock, tracing)
+    app = create_app(settings or UNLIMITED, with_role(url, READER), clock, tracing, primary_url)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False, ws_max_size=MAX_MESSAGE)
     )

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from database.runs import schedule_lock
+from database.server import opened
 from tests.cli.conftest import LIMIT_SECONDS, Command
 from tests.cli.files import daily_rows, write_csv
 from tests.cli.test_up import ask, up
@@ -72,3 +74,24 @@ def test_a_schedule_refreshes_at_once_what_never_was_and_another_stands_by(
             second.communicate(timeout=LIMIT_SECONDS)
     assert plain_btcql.rows("SELECT count(*) FROM pipeline_run WHERE task = 'refresh'") == [(1,)]
     assert "no schedule serves this database" in plain_btcql.fail("schedule", "--check")
+
+
+def test_a_schedule_for_once_does_what_is_due_and_fails_while_a_market_is_not_refreshed(
+    plain_btcql: Command, tmp_path: Path
+) -> None:
+    with opened(plain_btcql.settings) as url:  # the server stays up between the commands
+        plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", daily_rows(30)))
+        assert "every market is up to date" in plain_btcql.succeed("schedule", "--once")
+        plans = "SELECT next_at > now(), failures FROM pipeline_plan"
+        assert plain_btcql.rows(plans) == [(True, 0)]
+        with schedule_lock(url) as lock:
+            assert lock.take()
+            assert "another schedule serves this database" in plain_btcql.fail("schedule", "--once")
+        plain_btcql.rows("UPDATE pipeline_run SET started_at = started_at - interval '2 days' RETURNING 1")
+        plain_btcql.rows("UPDATE pipeline_plan SET next_at = now() RETURNING 1")
+        (manifest,) = plain_btcql.settings.home.glob("lake/raw/*/*/*/*/manifest.json")
+        manifest.write_text("not JSON")
+        ended = plain_btcql.run("schedule", "--once")
+        assert plain_btcql.rows(plans) == [(True, 1)]
+    assert ended.returncode == 1
+    assert "not every market could be refreshed: BTC-USD is tried again from " in ended.stderr
