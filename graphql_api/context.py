@@ -54,10 +54,12 @@ class Context:
         facts = self.facts.get(symbol)
         if facts is not None:
             self.extent.remembered += 1
-            return facts
-        facts = await self.read(fetch_market, symbol)
-        if facts is not None:
+        else:
+            facts = await self.read(fetch_market, symbol)
+            if facts is None:
+                return None
             self.extent.facts[symbol] = facts
+        self.extent.note_market(facts)
         return facts
 
 

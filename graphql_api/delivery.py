@@ -74,10 +74,11 @@ def has_tag(if_none_match: str, tag: str) -> bool:
 
 
 def with_warning(body: bytes, age: int) -> bytes:
-    """Return an answer's bytes with a warning in its extensions; an answer has none of its own."""
+    """Return an answer's bytes with one more warning in its extensions."""
     warning = {
         "code": "STALE",
         "message": f"the database does not answer just now: this is the answer of {age} seconds ago",
     }
-    extensions = orjson.dumps({"warnings": [warning]})
-    return body.removesuffix(b"}") + b',"extensions":' + extensions + b"}"
+    answer = orjson.loads(body)
+    warnings = answer.get("extensions", {}).get("warnings", [])
+    return orjson.dumps(answer | {"extensions": {"warnings": [*warnings, warning]}})

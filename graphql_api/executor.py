@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Collection, Mapping
+from dataclasses import asdict, dataclass
 from inspect import isawaitable
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ from graphql_api.batches import BatchExecutor
 from graphql_api.context import Context
 from graphql_api.errors import describe, mask
 from graphql_api.limits import read_document
+from graphql_api.types import Warning  # noqa: A004 - the contract's name
 
 # strawberry checks `@oneOf` by a rule of its own; its other one shows its own innards in its messages
 _RULES = (*specified_rules, OneOfInputValidationRule)
@@ -61,11 +62,15 @@ class Operation:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response: its errors described; `executed` is False when the document could not be executed."""
+    """A response: its errors described; `executed` is False when the document could not be executed.
+
+    made_up: the markets in it that are; each has a warning in the extensions, where every answer has room.
+    """
 
     data: dict[str, Any] | None
     errors: list[dict[str, Any]]
     executed: bool
+    made_up: Collection[str] = ()
 
     @classmethod
     def refusing(cls, *errors: Exception, executed: bool = False) -> Answer:
@@ -89,7 +94,12 @@ class Answer:
     def body(self) -> dict[str, Any]:
         """Return the response as GraphQL over HTTP has it: `data` only if execution began."""
         body: dict[str, Any] = {"errors": self.errors} if self.errors else {}
-        return {**body, "data": self.data} if self.executed else body
+        if self.executed:
+            body["data"] = self.data
+        if self.made_up:
+            warnings = [asdict(Warning.of_made_up(symbol)) for symbol in sorted(self.made_up)]
+            body["extensions"] = {"warnings": warnings}
+        return body
 
 
 class Executor:
@@ -139,7 +149,8 @@ class Executor:
             return Answer.failing(error)
         # an error of a field has a path; without one it was found before the first field
         executed = result.data is not None or any(error.path is not None for error in result.errors or ())
-        return Answer(result.data, [describe(error) for error in result.errors or ()], executed)
+        errors = [describe(error) for error in result.errors or ()]
+        return Answer(result.data, errors, executed, context.extent.made_up)
 
     async def subscribe(
         self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
@@ -160,7 +171,8 @@ class Executor:
         events = cast("AsyncGenerator[ExecutionResult, None]", found)
         try:
             async for result in events:
-                yield Answer(result.data, [describe(error) for error in result.errors or ()], executed=True)
+                errors = [describe(error) for error in result.errors or ()]
+                yield Answer(result.data, errors, executed=True, made_up=context.extent.made_up)
         finally:
             await events.aclose()
 

@@ -71,15 +71,17 @@ class Lifetime:
 class Extent:
     """What the resolvers of one answer found out: how often they read, and whether all was closed.
 
-    facts: what they know of markets; remembered: how often from before, and not by a read.
+    facts: what they know of markets; remembered: how often from before, and not by a read; made_up: the
+    symbols of markets that are.
     """
 
-    __slots__ = ("_told", "_versions", "facts", "is_closed", "reads", "remembered")
+    __slots__ = ("_told", "_versions", "facts", "is_closed", "made_up", "reads", "remembered")
 
     def __init__(self) -> None:
         self.reads = self.remembered = 0
         self.is_closed = True
         self.facts: dict[str, MarketFacts] = {}
+        self.made_up: set[str] = set()
         self._told, self._versions = 0, set[int]()
 
     def note_version(self, version: int) -> None:
@@ -90,6 +92,13 @@ class Extent:
     def is_known_as(self, version: int | None) -> bool:
         """Return whether every read told its version, and it was this one."""
         return self._told == self.reads and self._versions <= {version}
+
+    def note_market(self, facts: MarketFacts) -> None:
+        """Take in what a market is now: real bars may have taken the place of made-up ones."""
+        if facts.synthetic:
+            self.made_up.add(facts.symbol)
+        else:
+            self.made_up.discard(facts.symbol)
 
     def note_range(self, asked: RangeInput, span: Span) -> None:
         """Take in that `span` answers `asked`: closed, if it was given by its ends and is there whole."""

@@ -153,4 +153,6 @@ async def read_markets(context: Context) -> list[Market]:
     found = await context.read(reader.fetch_markets)
     if context.cost:
         context.cost.check(len(found))
+    for facts in found:
+        context.extent.note_market(facts)
     return [Market(facts=facts) for facts in found]

@@ -13,7 +13,7 @@ from graphql_api import summary as summaries
 from graphql_api.context import Context
 from graphql_api.inputs import RangeInput
 from graphql_api.ranges import MAX_BARS, Span, bounds, clamp, complete_stop
-from graphql_api.resolvers import clamped_warnings, explain_missing
+from graphql_api.resolvers import basic_warnings, explain_missing
 from graphql_api.types import Coverage, Extreme, Movement, ResolvedRange
 
 _FINER = (Interval.DAY, Interval.HOUR, Interval.MINUTE)
@@ -38,7 +38,7 @@ async def read_movement(context: Context, facts: MarketFacts, asked: RangeInput)
     bars = await context.read(reader.fetch_summed_bars, facts.symbol, span.interval, span.start, span.end)
     missing = np.ones(len(span), dtype=np.bool_)
     missing[calendar.numbers(bars.start, span.interval) - span.first] = False
-    warnings = clamped_warnings(span, facts)
+    warnings = basic_warnings(span, facts)
     warnings += await explain_missing(context, facts, span, int(missing.sum()))
     movement = Movement(
         resolved=ResolvedRange.of(span), coverage=Coverage.of(missing, span), warnings=warnings

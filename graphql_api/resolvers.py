@@ -61,7 +61,7 @@ async def read_candles(
     if include_incomplete:
         context.extent.note_open()
     check_size(span, max_points)
-    warnings = clamped_warnings(span, facts)
+    warnings = basic_warnings(span, facts)
     bars = await read_bars(context, facts, span)
     grid = grids.lay(bars, span, complete_stop(facts, interval, context.now))
     missing = np.isnan(grid.close)
@@ -97,7 +97,7 @@ async def read_moving_average(
     span = resolve(asked, interval, facts, context.now)
     context.extent.note_range(asked, span)
     check_size(span)
-    warnings = clamped_warnings(span, facts)
+    warnings = basic_warnings(span, facts)
     origin = calendar.number(facts.first, interval)
     first = span.first - averages.lead(window, kind, span.first)
     closes = np.full(span.stop - first, np.nan)
@@ -131,16 +131,17 @@ async def read_bars(context: Context, facts: MarketFacts, span: Span) -> reader.
     return bars
 
 
-def clamped_warnings(span: Span, facts: MarketFacts) -> list[Warning]:
-    """Return the warning that a clamped range carries, if it is one."""
+def basic_warnings(span: Span, facts: MarketFacts) -> list[Warning]:
+    """Return what is to be said of the market and of the range before a bar is read."""
+    warnings = [Warning.of_made_up(facts.symbol)] if facts.synthetic else []
     if not span.clamped:
-        return []
+        return warnings
     first, through = (format_datetime(calendar.to_datetime(at)) for at in (facts.first, facts.through))
     message = (
         f"the range reaches beyond the complete bars of {span.interval}: "
         f"{facts.symbol} has data from {first} through {through}"
     )
-    return [Warning(code="CLAMPED", message=message)]
+    return [*warnings, Warning(code="CLAMPED", message=message)]
 
 
 async def explain_missing(context: Context, facts: MarketFacts, span: Span, missing: int) -> list[Warning]:

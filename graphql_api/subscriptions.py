@@ -64,6 +64,7 @@ class Subscription:
             facts = await context.read(market_reader.fetch_market, symbol)
             if facts is None:
                 return
+            context.extent.note_market(facts)
             if made_up and not facts.synthetic:  # real bars have taken its place, and may end long before
                 place, made_up = complete_stop(facts, interval, feed.now()), False
             async for bar, candle in _closed(context, facts, interval, place):
@@ -93,6 +94,7 @@ class Subscription:
                 for vintage in found:
                     facts = await context.read(market_reader.fetch_market, symbol)
                     if facts is not None:
+                        context.extent.note_market(facts)
                         now = replace(context, now=feed.now())
                         horizon = min(MAX_HORIZON, vintage.horizons)
                         yield await show_vintage(now, facts, vintage, horizon, newest=True)

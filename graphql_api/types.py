@@ -120,12 +120,24 @@ class Coverage:
         )
 
 
-@strawberry.type
+@strawberry.type(
+    description=(
+        "CLAMPED, COARSER_BARS, DOWNSAMPLED: what the answer differs in from what was asked. "
+        "SYNTHETIC: the market is made-up sample data."
+    )
+)
 class Warning:  # noqa: A001 - the contract's name
-    """What the answer differs in from what was asked."""
+    """What is to be known of an answer before it is believed."""
 
     code: str
     message: str
+
+    @classmethod
+    def of_made_up(cls, symbol: str) -> Warning:
+        """Return the warning that goes with every figure of a made-up market."""
+        return cls(
+            code="SYNTHETIC", message=f"{symbol} is made-up sample data: nobody ever paid these prices"
+        )
 
 
 @strawberry.type

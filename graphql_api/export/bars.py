@@ -16,10 +16,10 @@ from database.readers import bars as reader
 from database.readers.markets import MarketFacts
 from graphql_api import grids
 from graphql_api.context import Context
-from graphql_api.export.tables import Chunk, Column, Kind, Table
+from graphql_api.export.tables import Chunk, Column, Kind, Table, market_name
 from graphql_api.inputs import Fill, PointStatus, RangeInput
 from graphql_api.ranges import Span, complete_stop, resolve
-from graphql_api.resolvers import clamped_warnings, explain_missing, read_bars
+from graphql_api.resolvers import basic_warnings, explain_missing, read_bars
 from graphql_api.types import ResolvedRange
 
 _PIECE = 8192  # bars: a megabyte as they come, and a few milliseconds of work at a time
@@ -100,13 +100,12 @@ async def _table(
             maxPoints=most,
             suggestedInterval=suggested,
         )
-    warnings = clamped_warnings(span, facts)
+    warnings = basic_warnings(span, facts)
     # How many bars are missing is known at the end only; but where coarser ones were loaded, some are.
     warnings += await explain_missing(context, facts, span, len(span))
     bounds = f"{_compact(span.start)}_{_compact(span.end)}"
-    return Table(
-        f"{facts.symbol}_{name}_{bounds}", columns, chunks, len(span), ResolvedRange.of(span), warnings
-    )
+    name = f"{market_name(facts)}_{name}_{bounds}"
+    return Table(name, columns, chunks, len(span), ResolvedRange.of(span), warnings)
 
 
 async def _candles(context: Context, facts: MarketFacts, span: Span, fill: Fill) -> AsyncIterator[Chunk]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from graphql_api.export.tables import Chunk, Column, Kind
+from graphql_api.export.tables import Chunk, Kind, Table
 
 _ROW_GROUP = 32_768  # rows: two megabytes of them wait for the group to be full
 
@@ -50,8 +49,8 @@ class Arrow:
 
     media_type = "application/vnd.apache.arrow.stream"
 
-    def __init__(self, columns: Sequence[Column]) -> None:
-        self._schema, self._outlet = _schema(columns), _Outlet()
+    def __init__(self, table: Table) -> None:
+        self._schema, self._outlet = _schema(table), _Outlet()
 
     def begin(self) -> bytes:
         """Return the schema."""
@@ -74,9 +73,9 @@ class Parquet:
 
     media_type = "application/vnd.apache.parquet"
 
-    def __init__(self, columns: Sequence[Column]) -> None:
-        self._schema, self._outlet = _schema(columns), _Outlet()
-        self._words = [column.name for column in columns if column.kind is Kind.WORD]
+    def __init__(self, table: Table) -> None:
+        self._schema, self._outlet = _schema(table), _Outlet()
+        self._words = [column.name for column in table.columns if column.kind is Kind.WORD]
         self._waiting: list[Any] = []
 
     def begin(self) -> bytes:
@@ -109,8 +108,10 @@ class Parquet:
             self._waiting.clear()
 
 
-def _schema(columns: Sequence[Column]) -> Any:
-    return pa.schema([pa.field(c.name, _TYPES[c.kind], nullable=c.nullable) for c in columns])
+def _schema(table: Table) -> Any:
+    fields = [pa.field(c.name, _TYPES[c.kind], nullable=c.nullable) for c in table.columns]
+    told = {"btcql-warning": "\n".join(table.told)} if table.warnings else None
+    return pa.schema(fields, told)
 
 
 def _batch(schema: Any, chunk: Chunk) -> Any:

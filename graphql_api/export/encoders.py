@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Protocol
 
-from graphql_api.export.tables import Chunk, Column, Table
+from graphql_api.export.tables import Chunk, Table
 from graphql_api.export.text import Csv, Json
 
 FORMATS = ("csv", "json", "arrow", "parquet")
@@ -27,17 +27,17 @@ class Encoder(Protocol):
         """Return the last bytes."""
 
 
-async def new_encoder(form: str, columns: Sequence[Column]) -> Encoder:
+async def new_encoder(form: str, table: Table) -> Encoder:
     """Return the encoder of one of FORMATS, made in a thread: to import pyarrow takes a while."""
-    return await asyncio.to_thread(_new_encoder, form, columns)
+    return await asyncio.to_thread(_new_encoder, form, table)
 
 
-def _new_encoder(form: str, columns: Sequence[Column]) -> Encoder:
+def _new_encoder(form: str, table: Table) -> Encoder:
     if form in {"csv", "json"}:
-        return Csv(columns) if form == "csv" else Json(columns)
+        return Csv(table.columns) if form == "csv" else Json(table.columns)
     from graphql_api.export.columnar import Arrow, Parquet  # noqa: PLC0415 - the API starts without pyarrow
 
-    return Arrow(columns) if form == "arrow" else Parquet(columns)
+    return Arrow(table) if form == "arrow" else Parquet(table)
 
 
 async def encode(table: Table, encoder: Encoder) -> AsyncIterator[bytes]:

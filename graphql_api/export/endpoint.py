@@ -207,7 +207,7 @@ class Export:
                 version = await context.read(fetch_version)
                 table = await read_table(request, context, self._most)
                 form = request.path_params["format"]
-                encoder = await new_encoder(form, table.columns)
+                encoder = await new_encoder(form, table)
                 label = Label(
                     tag(asked.address, table, version, context.now),
                     version,

@@ -15,7 +15,7 @@ def describe(table: Table, form: str, media_type: str) -> Headers:
         ("content-disposition", f'attachment; filename="{table.name}.{form}"'),
         ("x-content-type-options", "nosniff"),
         ("accept-ranges", "bytes"),
-        *(("btcql-warning", f"{warning.code}: {warning.message}") for warning in table.warnings),
+        *(("btcql-warning", warning) for warning in table.told),
     ]
     if (span := table.resolved) is not None:
         start, end = format_datetime(span.from_), format_datetime(span.to)

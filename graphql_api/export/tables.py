@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
+from database.readers.markets import MarketFacts
 from graphql_api.types import ResolvedRange, Warning  # noqa: A004 - the contract's name
 
 
@@ -52,3 +53,13 @@ class Table:
     resolved: ResolvedRange | None = None
     warnings: Sequence[Warning] = ()
     is_closed: bool = False
+
+    @property
+    def told(self) -> list[str]:
+        """The warnings as text: they stand in the header, and in the file where its format has a place."""
+        return [f"{warning.code}: {warning.message}" for warning in self.warnings]
+
+
+def market_name(facts: MarketFacts) -> str:
+    """Return what a file's name begins with: the file outlives its header."""
+    return f"SYNTHETIC_{facts.symbol}" if facts.synthetic else facts.symbol

@@ -10,8 +10,9 @@ import numpy as np
 from btcql import calendar
 from database.readers.markets import MarketFacts
 from graphql_api.context import Context
-from graphql_api.export.tables import Chunk, Column, Kind, Table
+from graphql_api.export.tables import Chunk, Column, Kind, Table, market_name
 from graphql_api.forecasts import Forecast, read_forecast
+from graphql_api.types import Warning  # noqa: A004 - the contract's name
 
 _COLUMNS = (
     Column("issuedAt", Kind.INSTANT),
@@ -30,8 +31,9 @@ async def export_forecast(context: Context, facts: MarketFacts, as_of: date | No
     forecast = await read_forecast(context, facts, as_of, horizon)
     quantiles = [quantile.probability for quantile in forecast.points[0].quantiles]
     columns = [*_COLUMNS, *(Column(f"q{probability:g}", Kind.FLOAT) for probability in quantiles)]
-    name = f"{facts.symbol}_forecast_{forecast.based_on:%Y%m%d}_{len(forecast.points)}"
-    return Table(name, columns, _once(_chunk(forecast)), len(forecast.points))
+    name = f"{market_name(facts)}_forecast_{forecast.based_on:%Y%m%d}_{len(forecast.points)}"
+    warnings = [Warning.of_made_up(facts.symbol)] if facts.synthetic else []
+    return Table(name, columns, _once(_chunk(forecast)), len(forecast.points), warnings=warnings)
 
 
 def _chunk(forecast: Forecast) -> Chunk:
