@@ -137,6 +137,7 @@ def node_lacks(block: Block) -> bool:
     return shutil.which("node") is None or (needs_packages and "NODE_PATH" not in os.environ)
 
 
+@pytest.mark.timeout(900)  # some thirty commands, one after the other
 def test_what_the_documents_tell_to_type_and_to_ask_works(workshop: Workshop) -> None:
     told = [block for document in documents() for block in blocks(document)]
     failures = [
