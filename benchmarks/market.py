@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -18,8 +19,8 @@ DAYS, MINUTE_DAYS = 4_000, 60
 
 def load_made_up(url: str, today: date) -> None:
     """Load bars that end with yesterday: a seeded random walk to the cent."""
-    minutes = _walk(today - timedelta(days=MINUTE_DAYS), MINUTE_DAYS * 1440, 1)
-    days = _walk(today - timedelta(days=DAYS), DAYS - MINUTE_DAYS, 1440)
+    minutes = walk(today - timedelta(days=MINUTE_DAYS), MINUTE_DAYS * 1440, 1)
+    days = walk(today - timedelta(days=DAYS), DAYS - MINUTE_DAYS, 1440)
     _load(url, pa.concat_tables([days, minutes]), datetime(today.year, today.month, today.day, tzinfo=UTC))
 
 
@@ -35,8 +36,9 @@ def load_file(url: str, file: Path, folder: Path) -> datetime:
         return bars.complete_through.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _walk(first: date, bars: int, minutes: int) -> pa.Table:
-    random = np.random.default_rng(minutes)
+def walk(first: date, bars: int, minutes: int, seed: int = 0) -> pa.Table:
+    """Return a random walk of bars to the cent, as the database's writer takes them."""
+    random = np.random.default_rng([minutes, seed])
     closes = np.round(30_000 * np.exp(np.cumsum(random.normal(0, 0.0005 * minutes**0.5, bars))), 2)
     opens = np.concatenate(([30_000.0], closes[:-1]))
     spread = np.round(random.uniform(0, 50, (2, bars)), 2)
@@ -54,14 +56,20 @@ def _walk(first: date, bars: int, minutes: int) -> pa.Table:
     )
 
 
-def _load(url: str, bars: pa.Table, end: datetime) -> None:
+def monthly(symbol: str, bars: pa.Table, end: datetime) -> Iterator[MonthLoad]:
+    """Yield the loads of a market's bars, which are complete through `end`, month by month."""
     months = bars["ts"].to_numpy().astype("datetime64[M]")
+    for month in np.unique(months):
+        first = month.astype("datetime64[D]").item()
+        after = (month + 1).astype("datetime64[D]").item()
+        part = bars.filter(pa.array(months == month)).combine_chunks()
+        through = min(datetime(after.year, after.month, 1, tzinfo=UTC), end)
+        yield MonthLoad(symbol, first, part, ["made-up"], [], str(month), through)
+
+
+def _load(url: str, bars: pa.Table, end: datetime) -> None:
     with connected(url, autocommit=True) as connection:
-        for month in np.unique(months):
-            first = month.astype("datetime64[D]").item()
-            after = (month + 1).astype("datetime64[D]").item()
-            part = bars.filter(pa.array(months == month)).combine_chunks()
-            through = min(datetime(after.year, after.month, 1, tzinfo=UTC), end)
-            load_month(connection, MonthLoad(SYMBOL, first, part, ["made-up"], [], str(month), through))
+        for load in monthly(SYMBOL, bars, end):
+            load_month(connection, load)
         refresh_aggregates(connection)
         connection.execute("ANALYZE")
