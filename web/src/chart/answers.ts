@@ -1,8 +1,9 @@
 // From an answer's JSON to what the page shows. The contract is the schema's, but nothing here trusts it: what is
 // not there, or is of another kind, becomes null or is left out, so that no answer can break the page.
 
-import type { Interval } from "./state";
-import { INTERVALS } from "./state";
+import { fields, instant, list, number, text, type Fields } from "./json";
+import { INTERVALS, type Interval } from "./state";
+import { readForecast, type Forecast } from "./vintages";
 
 export interface Bars {
   /** Epoch milliseconds, strictly ascending; the other columns have its length. */
@@ -39,39 +40,6 @@ export interface Movement {
   readonly low: Extreme | null;
 }
 
-export interface Band {
-  readonly lower: number;
-  readonly upper: number;
-}
-
-export interface ForecastPoint {
-  readonly day: number;
-  readonly price: number;
-  readonly actual: number | null;
-  readonly band80: Band;
-  readonly band95: Band;
-}
-
-export interface Backtest {
-  readonly origins: number;
-  readonly pinballRatio: number;
-  readonly yearCoverage80: number;
-  readonly yearCoverage95: number;
-  readonly lastOrigin: string;
-}
-
-export interface Forecast {
-  readonly basedOn: number;
-  readonly issuedAt: number | null;
-  readonly retrospective: boolean;
-  readonly lastClose: number;
-  readonly stale: boolean;
-  readonly statement: string;
-  readonly model: string;
-  readonly backtest: Backtest | null;
-  readonly points: readonly ForecastPoint[];
-}
-
 export interface Market {
   readonly symbol: string;
   readonly quote: string;
@@ -97,23 +65,6 @@ export interface Warning {
   readonly code: string;
   readonly message: string;
 }
-
-export interface HorizonScore {
-  readonly horizon: number;
-  readonly matured: number;
-  readonly pinballRatio: number | null;
-  readonly relativeMae: number | null;
-  readonly coverage80: number | null;
-  readonly coverage95: number | null;
-}
-
-export interface Score {
-  readonly issued: number;
-  readonly matured: number;
-  readonly horizons: readonly HorizonScore[];
-}
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /** Return the market of the answer to `askView` with so many averages. */
 export function readMarket(data: unknown, averages: number): Market {
@@ -156,23 +107,6 @@ export function readForming(data: unknown): Bar | null {
   ];
   if (start == null || open == null || high == null || low == null || close == null) return null;
   return { start, open, high, low, close, volume: number(point["volume"]) };
-}
-
-/** Return the answer to `askRecord`. */
-export function readScore(data: unknown): Score {
-  const score = fields(fields(fields(data)["market"])["forecastScore"]);
-  return {
-    issued: number(score["issued"]) ?? 0,
-    matured: number(score["matured"]) ?? 0,
-    horizons: list(score["horizons"]).map(fields).map((found) => ({
-      horizon: number(found["horizon"]) ?? 0,
-      matured: number(found["matured"]) ?? 0,
-      pinballRatio: number(found["pinballRatio"]),
-      relativeMae: number(found["relativeMae"]),
-      coverage80: number(found["coverage80"]),
-      coverage95: number(found["coverage95"]),
-    })),
-  };
 }
 
 /** Return the symbols of the answer to `MARKETS`. */
@@ -233,62 +167,4 @@ function readExtreme(value: unknown): Extreme | null {
   const found = fields(value);
   const price = number(found["value"]);
   return price === null ? null : { at: instant(found["at"]), value: price };
-}
-
-function readForecast(value: unknown): Forecast | null {
-  const found = fields(value);
-  const [basedOn, lastClose] = [instant(found["basedOn"]), number(found["lastClose"])];
-  if (basedOn === null || lastClose === null) return null;
-  const model = fields(found["model"]);
-  const points = list(found["points"]).flatMap((point) => readPoint(fields(point)) ?? []);
-  return {
-    basedOn,
-    issuedAt: instant(found["issuedAt"]),
-    retrospective: found["retrospective"] === true,
-    lastClose,
-    stale: found["stale"] === true,
-    statement: text(found["statement"]),
-    model: `${text(model["name"])} ${text(model["version"])}`.trim(),
-    backtest: readBacktest(fields(model["backtest"])),
-    points: points.filter((point, place) => point.day > (points[place - 1]?.day ?? basedOn)),
-  };
-}
-
-function readPoint(point: Fields): ForecastPoint | null {
-  const [day, price] = [instant(point["day"]), number(point["price"])];
-  const [band80, band95] = [readBand(fields(point["interval"])), readBand(fields(point["wide"]))];
-  if (day === null || price === null || !band80 || !band95) return null;
-  return { day, price, actual: number(point["actual"]), band80, band95 };
-}
-
-function readBand(band: Fields): Band | null {
-  const [lower, upper] = [number(band["lower"]), number(band["upper"])];
-  return lower === null || upper === null ? null : { lower, upper };
-}
-
-function readBacktest(found: Fields): Backtest | null {
-  const [origins, pinballRatio] = [number(found["origins"]), number(found["pinballRatio"])];
-  const [yearCoverage80, yearCoverage95] = [number(found["yearCoverage80"]), number(found["yearCoverage95"])];
-  if (origins === null || pinballRatio === null || yearCoverage80 === null || yearCoverage95 === null) return null;
-  return { origins, pinballRatio, yearCoverage80, yearCoverage95, lastOrigin: text(found["lastOrigin"]) };
-}
-
-function fields(value: unknown): Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-function number(value: unknown): number | null {
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
-
-function instant(value: unknown): number | null {
-  return typeof value === "string" ? number(Date.parse(value)) : null;
 }

@@ -12,7 +12,7 @@ import type {
   Time,
   UTCTimestamp,
 } from "lightweight-charts";
-import type { Forecast } from "./answers";
+import type { Forecast } from "./vintages";
 import { DAY_MS, endOf } from "./intervals";
 import type { Interval } from "./state";
 import { faded } from "./palette";

@@ -5,6 +5,8 @@ import { isWithinDay } from "./intervals";
 
 export const NOTHING = "–";
 
+const MOST = 1e13;
+
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** How prices of a market are written: with as many decimals as its magnitude asks for. */
@@ -22,17 +24,17 @@ export class PriceFormat {
   }
 
   write(price: number | null | undefined): string {
-    return price == null ? NOTHING : this.format.format(price);
+    return price == null ? NOTHING : written(price, this.format);
   }
 
   /** Return the price without decimals where they say little: for bands and axes. */
   brief(price: number | null | undefined): string {
     if (price == null) return NOTHING;
-    return Math.abs(price) >= 1000 ? WHOLE.format(price) : this.format.format(price);
+    return written(price, Math.abs(price) >= 1000 ? WHOLE : this.format);
   }
 
   signed(change: number | null): string {
-    return change === null ? NOTHING : `${signOf(change)}${this.format.format(Math.abs(change))}`;
+    return change === null ? NOTHING : `${signOf(change)}${written(Math.abs(change), this.format)}`;
   }
 }
 
@@ -41,7 +43,7 @@ const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumSignif
 const PERCENT = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 export function percent(value: number | null): string {
-  return value === null ? NOTHING : `${signOf(value)}${PERCENT.format(Math.abs(value))} %`;
+  return value === null ? NOTHING : `${signOf(value)}${written(Math.abs(value), PERCENT)} %`;
 }
 
 /** Return a share (0 to 1) in percent. */
@@ -54,7 +56,7 @@ export function ratio(value: number | null): string {
 }
 
 export function amount(value: number | null | undefined): string {
-  return value == null ? NOTHING : COMPACT.format(value);
+  return value == null ? NOTHING : written(value, COMPACT);
 }
 
 export function whole(value: number): string {
@@ -89,6 +91,11 @@ export function barTime(at: number, interval: Interval): string {
 /** Return the calendar day of an instant as addresses and inputs have it: 2024-03-03. */
 export function isoDay(at: number): string {
   return new Date(at).toISOString().slice(0, 10);
+}
+
+/** Return a number as a format has it; one that no price is, which would fill the page with digits, by its exponent. */
+function written(value: number, format: Intl.NumberFormat): string {
+  return Math.abs(value) < MOST ? format.format(value) : value.toExponential(2);
 }
 
 function signOf(value: number): string {

@@ -8,6 +8,10 @@ import type { Interval } from "./state";
 const ASKING_SECONDS = 60;
 const SETTLE_MS = 400; // bars that come together are one change
 const LONGEST_PAUSE_MS = 30_000;
+const PING_SECONDS = 20;
+const PONG_SECONDS = 10;
+
+const LOST = "The live connection was lost";
 
 const BAR_CLOSED = `subscription Bars($symbol: String!, $interval: Interval!) {
   barClosed(symbol: $symbol, interval: $interval) { start }
@@ -23,6 +27,7 @@ export class Live {
   private followed = "";
   private timer = 0;
   private settling = 0;
+  private deadline = 0;
 
   /** `changed` is called when there may be something new. */
   constructor(private readonly changed: () => void) {}
@@ -43,19 +48,26 @@ export class Live {
       connectionParams: key ? { authorization: `Bearer ${key}` } : {},
       retryAttempts: Infinity,
       shouldRetry: () => true,
+      keepAlive: PING_SECONDS * 1000,
       retryWait: (retries) => pause(Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** retries)),
       lazy: false,
-      onNonLazyError: () => this.askInstead("The API takes no subscriptions"),
+      onNonLazyError: () => {}, // the subscriptions are told too
       on: {
         connected: () => {
-          clearInterval(this.timer);
+          this.stopAsking();
           this.say("live", "Live");
           if (wasAway) this.notice(); // what came in between
         },
+        // a connection that answers no ping is none, whatever the network says
+        ping: (received) => {
+          if (!received) this.deadline = setTimeout(() => client.terminate(), PONG_SECONDS * 1000);
+        },
+        pong: (received) => received && clearTimeout(this.deadline),
         closed: () => {
+          clearTimeout(this.deadline);
           if (this.client !== client) return;
           wasAway = true;
-          this.askInstead("The live connection was lost");
+          this.askInstead(LOST);
         },
       },
     });
@@ -68,7 +80,11 @@ export class Live {
         { query, variables },
         {
           next: () => this.notice(),
-          error: () => this.client === client && this.askInstead("The API takes no subscription here"),
+          error: (reason) => {
+            if (this.client !== client) return;
+            this.followed = ""; // whoever asks again tries again
+            this.askInstead(Array.isArray(reason) ? "The API takes no subscription here" : LOST);
+          },
           complete: () => {},
         },
       );
@@ -77,16 +93,26 @@ export class Live {
 
   leave(): void {
     this.followed = "";
-    clearInterval(this.timer);
+    this.stopAsking();
     const { client } = this;
     this.client = null;
     void client?.dispose();
   }
 
+  /** Say why what is shown may be older than it should be. */
+  fail(why: string): void {
+    this.say("asking", `What is shown may be old. ${why} Asking again within ${ASKING_SECONDS} seconds`);
+    this.timer ||= setInterval(() => this.changed(), ASKING_SECONDS * 1000);
+  }
+
   private askInstead(why: string): void {
-    clearInterval(this.timer);
-    this.timer = setInterval(() => this.changed(), ASKING_SECONDS * 1000);
+    this.timer ||= setInterval(() => this.changed(), ASKING_SECONDS * 1000);
     this.say("asking", `${why}: asking again every ${ASKING_SECONDS} seconds`);
+  }
+
+  private stopAsking(): void {
+    clearInterval(this.timer);
+    this.timer = 0;
   }
 
   private notice(): void {

@@ -3,13 +3,13 @@
 import "../page.css";
 import "./chart.css";
 import { Trouble, ask } from "../ask";
-import { element, troubleNotice } from "../notice";
 import { followTheme } from "../theme";
-import { readForming, readScore, readSymbols, type Bar } from "./answers";
+import { readForming, readSymbols, type Bar } from "./answers";
 import { drawBanners } from "./banners";
 import { saveCsv, savePicture } from "./downloads";
 import { Figures, sentence } from "./figures";
-import { PriceFormat, isoDay } from "./formats";
+import { Forecasts } from "./forecasts";
+import { PriceFormat } from "./formats";
 import { DAY_MS, endOf, nameOfBars, nameOfRange } from "./intervals";
 import { listen } from "./keyboard";
 import { Legend } from "./legend";
@@ -18,16 +18,13 @@ import { button, find } from "./page";
 import { readPalette } from "./palette";
 import { answer, type Answered } from "./plan";
 import { PriceChart } from "./pricechart";
-import { MARKETS, askForming, askRecord, askView, playgroundAddress } from "./query";
-import { readDay, readView, writeView, type View } from "./state";
+import { MARKETS, askForming, askView, playgroundAddress } from "./query";
+import { readView, writeView, type View } from "./state";
 import { BarTable } from "./table";
-import { Toolbar, submitted } from "./toolbar";
-import { describeForecast, describeRecord } from "./vintage";
+import { Toolbar } from "./toolbar";
 import { Waiting } from "./waiting";
 
 const DEFAULT_SYMBOL = "BTC-USD";
-const BEFORE_DAYS = 75; // that are shown before a past forecast, and after it
-const AFTER_DAYS = 20;
 
 class ChartPage {
   private view = readView(location.search);
@@ -36,14 +33,15 @@ class ChartPage {
   private symbols: string[] = [];
   private format = new PriceFormat(null);
   private asking: AbortController | null = null;
+  private answerOf = "";
   private pointed: number | null = null;
-  private recordOf = "";
 
   private readonly legend = new Legend(find("legend", HTMLElement));
   private readonly figures = new Figures();
   private readonly table = new BarTable();
   private readonly waiting = new Waiting();
   private readonly live = new Live(() => void this.load(false));
+  private readonly forecasts = new Forecasts((change) => this.want(change));
   private readonly toolbar = new Toolbar((change) => this.want(change));
   private readonly place = find("chart", HTMLElement);
   private readonly chart = new PriceChart(this.place, readPalette(), (start) => this.legend.point(start));
@@ -54,7 +52,6 @@ class ChartPage {
     addEventListener("online", () => void this.load(false));
     // a phone shows the chart first, and the rarer controls when they are wanted
     find("more", HTMLDetailsElement).open = !matchMedia("(max-width: 640px)").matches;
-    this.listenToPast();
     this.listenToKeys();
     find("csv", HTMLButtonElement).addEventListener("click", () => void this.saveCsv());
     find("png", HTMLButtonElement).addEventListener("click", () => void this.savePicture());
@@ -72,19 +69,21 @@ class ChartPage {
   }
 
   private show(view: View): void {
-    const before = this.view;
     this.view = view;
     this.toolbar.draw(view, this.answered?.market ?? null);
-    const isDrawing = { ...view, style: before.style, log: before.log };
-    if (this.answered && JSON.stringify(isDrawing) === JSON.stringify(before)) this.draw(this.answered, false);
-    else void this.load(true);
+    if (this.answered && question(view) === this.answerOf) {
+      this.stopAsking();
+      this.draw(this.answered, false);
+    } else void this.load(true);
   }
 
   /** Ask for the view; `anew`: it is another than before, and nothing else may be seen meanwhile as if it were it. */
   private async load(anew: boolean): Promise<void> {
     if (!anew && this.asking) return; // it is being asked already
-    this.asking?.abort();
+    this.stopAsking();
     const asking = (this.asking = new AbortController());
+    const { view } = this;
+    const symbol = this.symbol();
     const again = () => void this.load(true);
     if (anew) {
       this.place.ariaBusy = "true";
@@ -94,16 +93,19 @@ class ChartPage {
       });
     }
     try {
-      const answered = await answer(this.view, this.view.symbol ?? this.symbols[0] ?? DEFAULT_SYMBOL, asking.signal);
+      const answered = await answer(view, symbol, asking.signal);
       const forming = await this.readForming(answered, asking.signal);
       this.waiting.end();
+      this.answerOf = question(view);
       this.forming = forming;
       this.draw(answered, anew);
       this.live.follow(answered.plan.symbol, answered.plan.interval);
-      void this.readRecord(answered.plan.symbol);
+      if (!this.symbols.length) await this.readMarkets();
     } catch (error) {
       if (asking.signal.aborted) return;
-      await this.fail(error, again);
+      // what is shown stays, though it may be old by now
+      if (!anew && error instanceof Trouble) this.live.fail(error.message);
+      else await this.fail(error, symbol, again);
     } finally {
       if (this.asking === asking) {
         this.asking = null;
@@ -112,7 +114,20 @@ class ChartPage {
     }
   }
 
-  private async fail(error: unknown, again: () => void): Promise<void> {
+  private stopAsking(): void {
+    this.asking?.abort();
+    this.asking = null;
+    this.waiting.end();
+    this.place.ariaBusy = "false";
+  }
+
+  /** Return the market to ask for: unless one is wanted, BTC-USD, or what there is instead. */
+  private symbol(): string {
+    const isThere = this.symbols.includes(DEFAULT_SYMBOL);
+    return this.view.symbol ?? (isThere ? DEFAULT_SYMBOL : (this.symbols[0] ?? DEFAULT_SYMBOL));
+  }
+
+  private async fail(error: unknown, asked: string, again: () => void): Promise<void> {
     if (!(error instanceof Trouble && error.code === "MARKET_NOT_FOUND")) return this.waiting.fail(error, again);
     if (!this.symbols.length) await this.readMarkets();
     const { symbols } = this;
@@ -123,7 +138,7 @@ class ChartPage {
         button("Look again", again),
       );
     }
-    if (this.view.symbol === null) return again(); // there is no BTC-USD, but there are others
+    if (this.symbol() !== asked) return again(); // there is no BTC-USD, but there are others
     this.waiting.say(
       [error.message],
       ...symbols.slice(0, 8).map((symbol) => button(`Show ${symbol}`, () => this.want({ symbol }))),
@@ -166,7 +181,7 @@ class ChartPage {
     this.toolbar.draw(view, market);
     this.toolbar.offer(this.symbols, plan.symbol);
     drawBanners(answered);
-    this.drawVintage(answered);
+    this.forecasts.draw(answered, view, format);
     find("graphql", HTMLAnchorElement).href = playgroundAddress(askView(plan));
     const name = `Price chart of ${market.symbol} in ${nameOfBars(market.interval)}, ${nameOfRange(plan.range)}`;
     this.place.setAttribute("aria-label", name);
@@ -177,53 +192,6 @@ class ChartPage {
 
   private wayOut(): HTMLElement {
     return button("Show all there is", () => this.want({ range: "ALL" }));
-  }
-
-  private drawVintage({ market, plan }: Answered): void {
-    const { asOf } = this.view;
-    const forecast = asOf ? market.past : market.forecast;
-    const input = find("asof-day", HTMLInputElement);
-    input.value = asOf ?? (market.forecast ? isoDay(market.forecast.basedOn) : input.value);
-    if (market.dataThrough !== null) input.max = isoDay(market.dataThrough - 1);
-    find("newest", HTMLButtonElement).disabled = asOf === null;
-    const why = plan.asOf === asOf && plan.forecast === this.view.forecast ? "There is no forecast to show." : "";
-    const none = this.view.forecast || asOf ? why || "The API has no such forecast: see above." : "Switched off.";
-    find("vintage", HTMLElement).replaceChildren(
-      ...(forecast ? describeForecast(forecast, market, this.format) : [element("p", none, "dim")]),
-    );
-  }
-
-  private listenToPast(): void {
-    submitted("past", () => {
-      const asOf = readDay(find("asof-day", HTMLInputElement).value);
-      if (!asOf) return;
-      const { start } = this.answered?.market.bars ?? { start: [] };
-      const at = Date.parse(asOf);
-      const isSeen = at >= (start[0] ?? Infinity) && at <= (start.at(-1) ?? -Infinity);
-      const around = { from: isoDay(at - BEFORE_DAYS * DAY_MS), to: isoDay(at + AFTER_DAYS * DAY_MS) };
-      this.want(isSeen ? { asOf } : { asOf, range: around, bars: null });
-    });
-    find("newest", HTMLButtonElement).addEventListener("click", () => this.want({ asOf: null }));
-    const box = find("retrospective", HTMLInputElement);
-    box.addEventListener("change", () => this.answered && void this.readRecord(this.answered.plan.symbol));
-  }
-
-  /** Show how past forecasts did, once for each market and each way of counting. */
-  private async readRecord(symbol: string): Promise<void> {
-    const withRetrospective = find("retrospective", HTMLInputElement).checked;
-    const recordOf = JSON.stringify([symbol, withRetrospective, this.answered?.market.forecast?.basedOn]);
-    if (recordOf === this.recordOf) return;
-    this.recordOf = recordOf;
-    const place = find("record", HTMLElement);
-    const { query, variables } = askRecord(symbol, withRetrospective);
-    try {
-      const score = readScore((await ask<unknown>(query, variables)).data);
-      if (recordOf === this.recordOf) place.replaceChildren(...describeRecord(score, withRetrospective));
-    } catch (error) {
-      if (!(error instanceof Trouble)) throw error;
-      this.recordOf = "";
-      place.replaceChildren(troubleNotice(error, () => void this.readRecord(symbol)));
-    }
   }
 
   private listenToKeys(): void {
@@ -267,6 +235,11 @@ class ChartPage {
   private tell(text: string): void {
     find("told", HTMLElement).textContent = text;
   }
+}
+
+/** Return what of a view an answer depends on: the rest is only drawn otherwise. */
+function question({ style: _, log: __, ...asked }: View): string {
+  return JSON.stringify(asked);
 }
 
 new ChartPage().begin();

@@ -11,12 +11,13 @@ import {
   createChart,
 } from "lightweight-charts";
 import type { CustomSeriesWhitespaceData, IChartApi, ISeriesApi, Time } from "lightweight-charts";
-import type { Bar, Forecast, Market } from "./answers";
+import type { Bar, Market } from "./answers";
 import { FanView, closingBar, fanOf, type FanOptions, type FanPoint } from "./fan";
 import { PriceFormat, barTime } from "./formats";
 import { GapHatching, gapsOf } from "./gaps";
 import { endOf, isWithinDay, showsDays } from "./intervals";
 import { faded, type Palette } from "./palette";
+import type { Forecast } from "./vintages";
 import { candles, closes, formingLine, line, timeOf, volumes } from "./series";
 
 type Fan = ISeriesApi<"Custom", Time, FanPoint | CustomSeriesWhitespaceData<Time>, FanOptions>;

@@ -1,9 +1,10 @@
 // A forecast in words and numbers: what was said, what has happened since, and how past ones did.
 
 import { element } from "../notice";
-import type { Forecast, Market, Score } from "./answers";
+import type { Market } from "./answers";
 import { NOTHING, day, dayOfYear, moment, ratio, share, whole, type PriceFormat } from "./formats";
 import { around, head } from "./page";
+import type { Forecast, Score } from "./vintages";
 
 const SHOWN_HORIZONS = [1, 3, 7, 15];
 
