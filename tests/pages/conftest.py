@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, WebSocket, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, WebSocket, expect, sync_playwright
 
 from graphql_api.pages import STATIC
 from tests.api.serving import Api, listens, serving
@@ -129,6 +129,7 @@ def visiting(browser: Browser, address: str, look: Look) -> Iterator[tuple[Page,
         timezone_id="America/New_York",  # a page that shows the visitor's time for UTC is found out
     )
     context.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
     watch = Watch(address)
     page = context.new_page()
     watch.attend(page)

@@ -36,8 +36,9 @@ def test_a_page_loads_from_its_own_server_alone(site: Api, address: str) -> None
     assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
     assert "unsafe" not in policy.get("script-src", "")
     assert "<script>" not in response.text
-    loaded = re.findall(r'(?:src|href)="([^"]+)"', response.text)
-    assert len(loaded) >= 5
+    # a link to elsewhere loads nothing
+    loaded = re.findall(r'<(?!a )[^>]*(?:src|href)="([^"]+)"', response.text)
+    assert len(loaded) >= 3
     assert all(re.match(r"/(?!/)", part) for part in loaded)
 
 
@@ -70,6 +71,16 @@ def test_the_pages_files_are_kept_for_good_and_come_compressed(site: Api) -> Non
             script, headers={"accept-encoding": encoding, "if-none-match": answer.headers["etag"]}
         )
         assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_charts_files_are_small(site: Api) -> None:
+    """All that the chart loads, as it is sent: less than 300 KB."""
+    page = site.http.get("/", headers=BROWSER)
+    names = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text))
+    for name in [name for name in names if name.endswith(".js")]:  # what a script imports comes too
+        names |= {f"/static/{part}" for part in re.findall(r'"\./([\w.-]+\.js)"', site.http.get(name).text)}
+    sizes = {name: int(site.http.get(name).headers["content-length"]) for name in names}
+    assert 50_000 < sum(sizes.values()) < 300_000, sizes
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ import { moment } from "./formats";
 import { find } from "./page";
 import type { Answered } from "./plan";
 
+// Those that have a banner of their own, and those that the chart shows by itself.
+const SAID_OTHERWISE = ["SYNTHETIC", "CLAMPED", "DOWNSAMPLED"];
+
 export function drawBanners({ market, warnings, remarks }: Answered): void {
   const banners = [];
   if (market.synthetic) {
@@ -15,7 +18,7 @@ export function drawBanners({ market, warnings, remarks }: Answered): void {
     banners.push(banner("STALE", `These are the last prices loaded: they end at ${through}.`, "stale"));
   }
   for (const { code, message } of [...warnings, ...market.warnings]) {
-    if (code !== "CLAMPED" && code !== "DOWNSAMPLED") banners.push(banner(code, message, "remark"));
+    if (!SAID_OTHERWISE.includes(code)) banners.push(banner(code, message, "remark"));
   }
   for (const remark of remarks) banners.push(banner("Shown otherwise", remark, "remark"));
   find("banners", HTMLElement).replaceChildren(...banners);
