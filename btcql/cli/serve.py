@@ -34,6 +34,7 @@ def serve(
     from btcql.cli.pipeline import migrated
     from database.server import reader_url
     from graphql_api.app import create_app
+    from graphql_api.http import Http
     from graphql_api.logs import configure
     from graphql_api.request import MAX_BODY
     from graphql_api.tracing import collected
@@ -62,6 +63,7 @@ def serve(
                 ),
                 host=settings.host,
                 port=settings.port,
+                http=Http,
                 log_config=None,  # as configured above
                 access_log=False,  # the API's own says more
                 proxy_headers=False,  # BTCQL_TRUSTED_PROXIES says whom to believe

@@ -19,6 +19,7 @@ from btcql.settings import Settings
 from database.address import with_role
 from database.roles import READER
 from graphql_api.app import create_app
+from graphql_api.http import Http
 from graphql_api.tracing import Tracing
 from graphql_api.transport import MAX_MESSAGE
 from tests.api.markets import NOW
@@ -100,7 +101,14 @@ def serving(
     """Serve the database at `url` to the reader, by uvicorn on a port of its own."""
     app = create_app(settings or UNLIMITED, with_role(url, READER), clock, tracing, primary_url)
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False, ws_max_size=MAX_MESSAGE)
+        uvicorn.Config(
+            app,
+            http=Http,
+            log_level="warning",
+            lifespan="on",
+            proxy_headers=False,
+            ws_max_size=MAX_MESSAGE,
+        )
     )
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -179,19 +179,29 @@ def test_a_body_that_drips_is_not_waited_for(api: Api, hurried: None) -> None:
     assert b"connection: close" in answer.lower()
 
 
-def test_a_body_without_end_is_cut_off(api: Api) -> None:
+POST = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
+ENDLESS = [
+    ("a body", CHUNKED, b"10000\r\n" + b" " * 0x10000 + b"\r\n"),
+    ("an address", b"GET /", b"a" * 0x10000),
+    ("a header", POST + b"x-long: ", b"a" * 0x10000),
+    ("headers", POST, b"x: 1234567890123\r\n" * 0x1000),
+    ("a chunk's extensions", CHUNKED + b"10000;", b"a" * 0x10000),
+    ("trailers", CHUNKED + b"0\r\n", b"x: 1234567890123\r\n" * 0x1000),
+]
+
+
+@pytest.mark.parametrize(("what", "begin", "more"), ENDLESS, ids=[case[0] for case in ENDLESS])
+def test_what_has_no_end_is_cut_off(api: Api, what: str, begin: bytes, more: bytes) -> None:
     """It is sent for as long as the server takes it: what is kept of it is bounded."""
     with _connected(api) as client:
         client.settimeout(60)
-        client.sendall(
-            b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-            b"transfer-encoding: chunked\r\n\r\n"
-        )
+        client.sendall(begin)
         sent = 0
         with suppress(BrokenPipeError, ConnectionResetError):
             while sent < 1_000_000_000:
-                client.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
-                sent += 0x10000
+                client.sendall(more)
+                sent += len(more)
     assert sent < 50_000_000
     assert api.http.get("/healthz").status_code == 200
 
