@@ -170,3 +170,10 @@ def database(server_url: str, edition: str) -> Iterator[Database]:
     """A fresh, migrated database on the edition's server."""
     with fresh_database(server_url, edition) as fresh:
         yield fresh
+
+
+@pytest.fixture
+def plain(start_server: Callable[[str], str]) -> Iterator[Database]:
+    """A fresh, migrated database of the plain edition, for what no edition matters to."""
+    with fresh_database(start_server("plain"), "plain") as fresh:
+        yield fresh

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import pandas as pd
@@ -15,20 +15,13 @@ from tests.api import sockets
 from tests.api.markets import issue_forecast, keep_backtest, load, mixed, numbered, walk, without
 from tests.api.serving import Api, listens, serving
 from tests.api.sockets import until
-from tests.conftest import Database, fresh_database
+from tests.conftest import Database
 
 
 @pytest.fixture(scope="session")
 def bars() -> pd.DataFrame:
     """The base bars of BTC-USD."""
     return mixed()
-
-
-@pytest.fixture
-def plain(start_server: Callable[[str], str]) -> Iterator[Database]:
-    """A fresh, migrated database of the plain edition, for what no edition matters to."""
-    with fresh_database(start_server("plain"), "plain") as fresh:
-        yield fresh
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,17 @@ import pytest
 from btcql.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ["api", "database", "luigid", "migrate", "roles", "schedule"]
+SERVICES = [
+    "api",
+    "database",
+    "grafana",
+    "https",
+    "luigid",
+    "migrate",
+    "prometheus",
+    "roles",
+    "schedule",
+]
 ONCE = ["roles", "migrate"]
 LASTING = [service for service in SERVICES if service not in ONCE]
 # service -> the role it connects as, and so whose password it is given
@@ -113,17 +124,45 @@ def test_database_is_healthy_only_when_it_answers_by_tcp(compose: Tree) -> None:
 
 def test_images_are_pinned(compose: Tree) -> None:
     images = {service["image"] for service in compose["services"].values()}
-    assert images == {"timescale/timescaledb:2.28.3-pg17", "btcql:local"}
+    own = {"btcql:local", "btcql-https:local"}
+    assert own < images
+    assert all(re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+(-pg17)?", image) for image in images - own)
+    front = (ROOT / "deploy/caddy/Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"^FROM caddy:\d+\.\d+\.\d+-alpine$", front, re.MULTILINE)
     bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     assert bases
-    assert all(re.fullmatch(r"python:3\.13\.\d+-slim-\w+", base) for base in bases)
+    assert all(re.fullmatch(r"(python:3\.13|node:\d+\.\d+)\.\d+(-trixie)?-slim(-trixie)?", base) for base in bases)
 
 
-def test_only_the_api_and_on_loopback_luigid_are_published(compose: Tree) -> None:
+def test_only_https_is_published_beyond_this_machine(compose: Tree) -> None:
     published = {
         name: service["ports"] for name, service in compose["services"].items() if "ports" in service
     }
-    assert published == {"api": ["8000:8000"], "luigid": ["127.0.0.1:8082:8082"]}
+    assert published == {
+        "https": ["80:8080", "443:8443"],
+        "api": ["127.0.0.1:8000:8000"],
+        "luigid": ["127.0.0.1:8082:8082"],
+        "grafana": ["127.0.0.1:3000:3000"],
+    }
+
+
+def test_the_api_believes_who_ends_tls_and_nobody_else(compose: Tree) -> None:
+    """Not their whole network: what reaches the published port comes from its gateway."""
+    believed = compose["services"]["api"]["environment"]["BTCQL_TRUSTED_PROXIES"]
+    front = compose["services"]["https"]["networks"]["front"]
+    assert believed == f"${{BTCQL_TRUSTED_PROXIES:-{front['ipv4_address']}}}"
+    (subnet,) = compose["networks"]["front"]["ipam"]["config"]
+    assert ip_address(front["ipv4_address"]) in list(ip_network(subnet["subnet"]).hosts())[1:]
+    assert "front" in compose["services"]["api"]["networks"]
+
+
+def test_what_is_optional_is_in_a_profile(compose: Tree) -> None:
+    profiles = {name: service.get("profiles") for name, service in compose["services"].items()}
+    assert {name: found for name, found in profiles.items() if found} == {
+        "https": ["https"],
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
+    }
 
 
 def test_database_is_on_an_internal_network_alone(compose: Tree) -> None:
@@ -133,7 +172,7 @@ def test_database_is_on_an_internal_network_alone(compose: Tree) -> None:
 
 
 def test_secrets_are_files(compose: Tree) -> None:
-    names = ["database_password", "writer_password", "reader_password"]
+    names = ["database_password", "writer_password", "reader_password", "grafana_password"]
     assert compose["secrets"] == {name: {"file": f"deploy/secrets/{name}"} for name in names}
     for service in compose["services"].values():
         for variable, value in service.get("environment", {}).items():

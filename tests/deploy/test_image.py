@@ -91,8 +91,9 @@ def test_each_password_is_made_once(tmp_path: Path) -> None:
             {file.name: file.read_text(encoding="utf-8") for file in (tmp_path / "secrets").iterdir()}
         )
     assert made[0] == made[1]
-    assert sorted(made[0]) == ["database_password", "reader_password", "writer_password"]
-    assert len({word for word in made[0].values() if re.fullmatch(r"[0-9a-f]{64}", word)}) == 3
+    roles = ["database", "grafana", "reader", "writer"]
+    assert sorted(made[0]) == [f"{role}_password" for role in roles]
+    assert len({word for word in made[0].values() if re.fullmatch(r"[0-9a-f]{64}", word)}) == 4
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
 
