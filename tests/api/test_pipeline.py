@@ -128,6 +128,7 @@ def test_metrics_are_of_the_markets(database: Database, fresh: Api) -> None:
     assert first.headers["content-type"].startswith("text/plain")
     through = datetime(2024, 1, 11, tzinfo=UTC)
     expected = {
+        "followed": 1.0,
         "rows": 39.0,
         "missing_days": 2.0,
         "data_through_timestamp_seconds": through.timestamp(),

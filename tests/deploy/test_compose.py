@@ -131,7 +131,9 @@ def test_images_are_pinned(compose: Tree) -> None:
     assert re.search(r"^FROM caddy:\d+\.\d+\.\d+-alpine$", front, re.MULTILINE)
     bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     assert bases
-    assert all(re.fullmatch(r"(python:3\.13|node:\d+\.\d+)\.\d+(-trixie)?-slim(-trixie)?", base) for base in bases)
+    assert all(
+        re.fullmatch(r"(python:3\.13|node:\d+\.\d+)\.\d+(-trixie)?-slim(-trixie)?", base) for base in bases
+    )
 
 
 def test_only_https_is_published_beyond_this_machine(compose: Tree) -> None:
