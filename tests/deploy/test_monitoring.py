@@ -61,7 +61,8 @@ def selectors(expression: Any) -> Iterator[Any]:
     for name in ("lhs", "rhs", "expr", "vector_selector", "param"):
         if (inner := getattr(expression, name, None)) is not None:
             yield from selectors(inner)
-    for inner in getattr(getattr(expression, "args", None), "args", None) or getattr(expression, "args", ()):
+    arguments = getattr(expression, "args", None) or ()
+    for inner in getattr(arguments, "args", arguments):
         yield from selectors(inner)
 
 
