@@ -36,6 +36,14 @@ COPY --from=build /opt/btcql /opt/btcql
 COPY --chmod=0755 deploy/btcql.sh /usr/local/bin/btcql
 COPY --chmod=0755 deploy/luigid.sh /usr/local/bin/btcql-luigid
 
+ARG VERSION=unreleased
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title=btcql \
+    org.opencontainers.image.description="A GraphQL API of bitcoin prices, moving averages and forecasts" \
+    org.opencontainers.image.licenses=MIT \
+    org.opencontainers.image.version=$VERSION \
+    org.opencontainers.image.revision=$REVISION
+
 ENV VIRTUAL_ENV=/opt/btcql \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 WEB := $(shell find web -path web/node_modules -prune -o -type f -print)
 STATIC := graphql_api/static
 
-.PHONY: help install up test coverage check format clean pages maybe-pages check-pages
+.PHONY: help install up test coverage check format clean dist pages maybe-pages check-pages
 
 help: ## Show what a person does here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,6 +37,11 @@ check: .venv/tested ## Check format, lint, types, the import rules and the migra
 
 check-pages: web/node_modules/.package-lock.json
 	npm --prefix web run --silent check
+
+dist: .venv/installed pages ## Build the wheel and the source archive, the pages in both, into dist/
+	@rm -rf build dist
+	$(PIP) build
+	$(BIN)/python -m build --outdir dist .
 
 format: .venv/tested ## Format the code
 	$(BIN)/ruff format .

@@ -55,6 +55,7 @@ def workflow() -> Tree:
     [
         ("vendor.compose-spec", "docker-compose.yml"),
         ("vendor.github-workflows", ".github/workflows/test.yml"),
+        ("vendor.github-workflows", ".github/workflows/release.yml"),
     ],
 )
 def test_file_follows_its_specifications_schema(schema: str, file: str) -> None:
@@ -225,5 +226,6 @@ def test_ci_tests_on_the_image_of_production(compose: Tree, workflow: Tree) -> N
 
 def test_ci_runs_on_every_python_and_pins_its_actions(workflow: Tree) -> None:
     assert workflow["jobs"]["python"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
-    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    workflows = (workflow, _read_yaml(ROOT / ".github/workflows/release.yml"))
+    steps = [step for found in workflows for job in found["jobs"].values() for step in job["steps"]]
     assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in steps if "uses" in step)
