@@ -16,7 +16,7 @@ from database.readers.version import fetch_version
 from graphql_api.cache import Cache, Flights, Kept, Question
 from graphql_api.context import Context
 from graphql_api.encoding import Encoded
-from graphql_api.exchange import add_error, note_cache
+from graphql_api.exchange import add_error, note_answer, note_cache
 from graphql_api.executor import Answer, Executor, Operation
 from graphql_api.lifetime import Extent, Rules
 
@@ -62,6 +62,7 @@ class Answering:
         kept, state = self._cache.find(question), self.state
         if kept is not None and _stands(kept, state, context.now):
             note_cache("hit")
+            note_answer(question, kept)
             return Found(kept)
         if kept is not None and self._listener.is_down:
             note_cache("stale")
@@ -88,6 +89,10 @@ class Answering:
             for error in made.errors:
                 add_error(error["extensions"])
         return made
+
+    def holds(self, question: Question, kept: Kept, now: int) -> bool:
+        """Return whether this answer is the one that is kept for the question, and still stands."""
+        return self._cache.find(question) is kept and _stands(kept, self.state, now)
 
     async def _make(
         self, operation: Operation, variables: Mapping[str, Any] | None, context: Context

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from btcql import calendar
@@ -31,6 +32,7 @@ from graphql_api.logs import log_request
 from graphql_api.pages import Page, page_routes
 from graphql_api.persisted import AutomaticDocuments, read_documents
 from graphql_api.probes import Probes
+from graphql_api.repeats import Repeats
 from graphql_api.schema import schema
 from graphql_api.sockets import Sockets
 from graphql_api.telemetry import Telemetry
@@ -69,10 +71,13 @@ def create_app(
     telemetry = Telemetry(pool.stats)
     spool = Spool(settings.export_spool, settings.export_spool_bytes)
 
+    def now() -> int:
+        return calendar.microseconds(clock())
+
     def new_context(client: Client, reads: Reads = pool) -> Context:
         return Context(
             reads,
-            calendar.microseconds(clock()),
+            now(),
             settings.visualiser_url,
             client,
             tracing=tracing,
@@ -99,6 +104,7 @@ def create_app(
     admission = Admission(gate, executor, documents, Estimator(executor.schema, settings.max_cost))
     playground = Page("playground") if settings.playground else None
     endpoint = Endpoint(gate, admission, answering, new_context, playground)
+    repeats = Middleware(Repeats, gate=gate, answering=answering, now=now)
     sockets = Sockets(gate, admission, answering, executor, new_context, access.origins)
     app = Starlette(
         routes=[
@@ -112,7 +118,7 @@ def create_app(
             ),
             *Probes(pool, gate, telemetry, clock).routes(),
         ],
-        middleware=edge(access, [log_request, telemetry.report], tracing),
+        middleware=[*edge(access, [log_request, telemetry.report], tracing), repeats],
         lifespan=lifespan,
     )
     app.state.settings = settings

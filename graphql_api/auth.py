@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from btcql.access import SCOPES, Access
 from btcql.errors import QueryError
 from btcql.tokens import digest
+from database.readers.keys import KeyFacts
 from graphql_api import exchange
 from graphql_api.addresses import client_address, limited_as
 from graphql_api.keyring import KeyRing
@@ -20,6 +22,7 @@ ALL_SCOPES = frozenset(SCOPES)
 MIN_COST = 1  # of any request
 _KEPT = 4096  # clients without a key, each made once
 _STRANGERS = 60  # keys not known yet that one address may show in a minute: each asks the database
+_TELLING = {b"authorization", b"x-api-key", b"x-forwarded-for"}  # headers that tell who asks
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,7 @@ class Gate:
         current = exchange.current.get()
         if current is not None:
             current.gated = True
-        peer = connection.client.host if connection.client else None
-        forwarded = connection.headers.getlist("x-forwarded-for")
-        address = limited_as(client_address(peer, forwarded, self._access.trusted_proxies))
+        address = self._address_of(connection)
         text = key or _key_of(connection)
         if text is not None:
             client = await self._of_key(text, address)
@@ -70,10 +71,37 @@ class Gate:
                 "UNAUTHENTICATED",
                 "this server answers to API keys only: send one as Authorization: Bearer <key>",
             )
-        if current is not None:
-            current.client = client.name
-            current.policy = "anonymous" if text is None else "key"
+        _introduce(client)
         return client
+
+    def recognize(self, scope: Scope) -> Client | None:
+        """Return who asks, as `identify` would, if that takes no question to the database; else None."""
+        client: Client | None = None
+        if _TELLING.isdisjoint(name for name, _ in scope["headers"]):
+            if self._access.anonymous_scopes:
+                peer = scope["client"][0] if scope["client"] else None
+                client = self._anonymous(limited_as(client_address(peer, (), ())))
+        else:
+            client = self._recall(HTTPConnection(scope))
+        if client is not None:
+            _introduce(client)
+        return client
+
+    def _recall(self, connection: HTTPConnection) -> Client | None:
+        try:
+            text = _key_of(connection)
+        except QueryError:
+            return None
+        if text is None:
+            return self._anonymous(self._address_of(connection)) if self._access.anonymous_scopes else None
+        sha256 = digest(text)
+        facts = None if sha256 is None else self._keys.recall(sha256)
+        return None if facts is None else _client_of(facts)
+
+    def _address_of(self, connection: HTTPConnection) -> str:
+        peer = connection.client.host if connection.client else None
+        forwarded = connection.headers.getlist("x-forwarded-for")
+        return limited_as(client_address(peer, forwarded, self._access.trusted_proxies))
 
     def _anybody_at(self, address: str) -> Client:
         access = self._access
@@ -88,7 +116,7 @@ class Gate:
         facts = None if sha256 is None else await self._keys.find(sha256)
         if facts is None:
             raise QueryError("UNAUTHENTICATED", "the API key is none of this server's, or it was revoked")
-        return Client(facts.name, facts.scopes, facts.rate, f"key {facts.key_id}", keyed=True)
+        return _client_of(facts)
 
     @staticmethod
     def require(client: Client, needed: Mapping[str, str]) -> None:
@@ -122,6 +150,19 @@ class Gate:
             raise QueryError(
                 "RATE_LIMITED", f"{why}: ask again in {standing.wait} seconds", retryAfter=standing.wait
             )
+
+
+def _client_of(facts: KeyFacts) -> Client:
+    return Client(facts.name, facts.scopes, facts.rate, f"key {facts.key_id}", keyed=True)
+
+
+def _introduce(client: Client) -> None:
+    """Say who makes the request at hand."""
+    current = exchange.current.get()
+    if current is not None:
+        current.gated = True
+        current.client = client.name
+        current.policy = "key" if client.keyed else "anonymous"
 
 
 def _key_of(connection: HTTPConnection) -> str | None:

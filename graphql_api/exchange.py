@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from graphql_api.limiter import Standing
+
+if TYPE_CHECKING:
+    from graphql_api.cache import Kept, Question
 
 CacheResult: TypeAlias = Literal["hit", "miss", "stale"]
 
@@ -18,7 +21,8 @@ class Exchange:
 
     gated: whether it mattered who asks; operation: the name that the client gave it; cost: what it was
     charged; standing: how the client stands with its rate limit, called policy; cache: what the answer cache
-    had; codes: the contract's codes of the errors; error_ids: of those that were masked.
+    had; answered: by what it had, and that stands; codes: the contract's codes of the errors; error_ids: of
+    those that were masked.
     """
 
     request_id: str
@@ -30,6 +34,7 @@ class Exchange:
     cost: int = 0
     standing: Standing | None = None
     cache: CacheResult | None = None
+    answered: tuple[Question, Kept] | None = None
     codes: list[str] = field(default_factory=list)
     error_ids: list[str] = field(default_factory=list)
 
@@ -47,6 +52,12 @@ def note_cache(result: CacheResult) -> None:
     """Say what the answer cache had for the request at hand."""
     if (exchange := current.get()) is not None:
         exchange.cache = result
+
+
+def note_answer(question: Question, kept: Kept) -> None:
+    """Say that the request at hand is answered with what is kept for this question, and stands."""
+    if (exchange := current.get()) is not None:
+        exchange.answered = question, kept
 
 
 def add_error(extensions: Mapping[str, object]) -> None:

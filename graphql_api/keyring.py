@@ -40,6 +40,16 @@ class KeyRing:
         entry = self._entries.get(sha256)
         return entry is not None and entry.facts is not None
 
+    def recall(self, sha256: bytes) -> KeyFacts | None:
+        """Return the key of this hash if that is known without asking, and is not to be asked again yet."""
+        now = monotonic()
+        entry = self._entries.get(sha256)
+        if entry is None or entry.facts is None or now - entry.asked_at >= _FRESH_SECONDS:
+            return None
+        self._entries.move_to_end(sha256)
+        self._used[entry.facts.key_id] = now
+        return entry.facts
+
     async def find(self, sha256: bytes) -> KeyFacts | None:
         """Return the key of this hash, None if there is none (any more).
 

@@ -71,6 +71,8 @@ def test_the_api_comes_back_with_its_database(edition: str, tmp_path: Path) -> N
             wait_for(lambda: api.post(SYMBOLS).status_code == 200)
             # what is kept may be heard of sooner than a session can be had
             wait_for(lambda: api.http.get("/readyz").status_code == 200)
+            for _ in range(3):  # so that the request itself is known
+                wait_for(lambda: "extensions" not in api.post(SYMBOLS).json())
         wait_for(lambda: unavailable(api, "{ markets { base } }"))
         kept = api.post(SYMBOLS)
         assert kept.status_code == 200
