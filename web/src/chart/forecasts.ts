@@ -33,17 +33,16 @@ export class Forecasts {
 
   draw(answered: Answered, view: View, format: PriceFormat): void {
     this.answered = answered;
-    const { market, plan } = answered;
+    const { market, noForecast } = answered;
     const forecast = view.asOf ? market.past : market.forecast;
     this.asOf.value = view.asOf ?? (market.forecast ? isoDay(market.forecast.basedOn) : this.asOf.value);
     if (market.dataThrough !== null) this.asOf.max = isoDay(market.dataThrough - 1);
     this.newest.disabled = view.asOf === null;
-    const isRefused = plan.asOf !== view.asOf || plan.forecast !== view.forecast;
-    const none = !view.forecast && !view.asOf ? "Switched off." : "There is no forecast to show.";
+    const none = noForecast ?? (view.forecast || view.asOf ? "There is no forecast to show." : "Switched off.");
     this.place.replaceChildren(
       ...(forecast
         ? describeForecast(forecast, market, format)
-        : [element("p", isRefused ? "The API gives no such forecast: it says why above." : none, "dim")]),
+        : [element("p", none, "dim")]),
     );
     void this.readRecord();
   }

@@ -13,6 +13,8 @@ export interface Answered {
   readonly warnings: readonly Warning[];
   /** What was asked otherwise than wanted, in the API's words, and why. */
   readonly remarks: readonly string[];
+  /** Why a forecast that was wanted is not there, in the API's words. */
+  readonly noForecast: string | null;
 }
 
 const NO_FORECAST = ["FORECAST_UNAVAILABLE", "FORBIDDEN"];
@@ -32,6 +34,7 @@ export async function answer(view: View, symbol: string, signal: AbortSignal): P
     asOf: view.asOf,
   };
   const remarks: string[] = [];
+  let noForecast: string | null = null;
   for (let attempt = 1; ; attempt++) {
     try {
       const { query, variables } = askView(plan);
@@ -39,15 +42,16 @@ export async function answer(view: View, symbol: string, signal: AbortSignal): P
       const market = readMarket(data, plan.averages.length);
       const coarse = market.warnings.some(({ code }) => code === "COARSER_BARS");
       if (view.bars || plan.interval === "DAY" || !coarse || market.present * 2 >= market.expected) {
-        return { plan, market, warnings, remarks };
+        return { plan, market, warnings, remarks, noForecast };
       }
       plan = { ...plan, interval: "DAY" }; // most of the range has no finer bars
     } catch (error) {
       const instead = error instanceof Trouble && attempt < MOST_ATTEMPTS ? insteadOf(plan, error) : null;
       if (!instead) throw error;
+      const { message } = error as Trouble;
+      if (instead.interval === plan.interval) noForecast ??= message;
       // a fitted interval is the page's own choice: that another one suits better is no news
-      const isNews = instead.interval === plan.interval || view.bars !== null;
-      if (isNews) remarks.push((error as Trouble).message);
+      else if (view.bars) remarks.push(message);
       plan = instead;
     }
   }

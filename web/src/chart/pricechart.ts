@@ -18,9 +18,11 @@ import { GapHatching, gapsOf } from "./gaps";
 import { endOf, isWithinDay, showsDays } from "./intervals";
 import { faded, type Palette } from "./palette";
 import type { Forecast } from "./vintages";
-import { candles, closes, formingLine, line, timeOf, volumes } from "./series";
+import { candles, closes, formingLine, hollow, line, timeOf, volumes } from "./series";
 
 type Fan = ISeriesApi<"Custom", Time, FanPoint | CustomSeriesWhitespaceData<Time>, FanOptions>;
+
+const MOST_AHEAD = 0.5; // of the width of the bars, for what is forecast
 
 export interface Shown {
   readonly market: Market;
@@ -34,6 +36,7 @@ export interface Shown {
 export class PriceChart {
   private readonly chart: IChartApi;
   private readonly price: ISeriesApi<"Candlestick">;
+  private readonly hollow: ISeriesApi<"Candlestick">;
   private readonly close: ISeriesApi<"Line">;
   private readonly unsettled: ISeriesApi<"Line">;
   private readonly volume: ISeriesApi<"Histogram">;
@@ -43,7 +46,7 @@ export class PriceChart {
   private readonly hatching = new GapHatching();
   private shown: Shown | null = null;
   private isWhole = true;
-  private places = 0; // of all series together
+  private places = 0; // to show when all is shown
 
   /** `onPoint` is told the start of the bar under the cursor (epoch milliseconds), null when there is none. */
   constructor(
@@ -64,8 +67,10 @@ export class PriceChart {
     this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
     this.pastFan = this.chart.addCustomSeries(new FanView(), { ...quiet, dashed: true });
     this.fan = this.chart.addCustomSeries(new FanView(), quiet);
-    this.price = this.chart.addSeries(CandlestickSeries, { priceLineStyle: LineStyle.Dotted });
-    this.close = this.chart.addSeries(LineSeries, { lineWidth: 2, priceLineStyle: LineStyle.Dotted });
+    const dotted = { priceLineStyle: LineStyle.Dotted };
+    this.price = this.chart.addSeries(CandlestickSeries, { ...dotted, borderVisible: false });
+    this.hollow = this.chart.addSeries(CandlestickSeries, { priceLineVisible: false }); // of the pane's colour
+    this.close = this.chart.addSeries(LineSeries, { ...dotted, lineWidth: 2 });
     this.unsettled = this.chart.addSeries(LineSeries, { ...quiet, lineWidth: 2, lineStyle: LineStyle.Dotted });
     this.volume.attachPrimitive(this.hatching);
     this.chart.subscribeCrosshairMove(({ time }) => onPoint(typeof time === "number" ? time * 1000 : null));
@@ -83,7 +88,9 @@ export class PriceChart {
     const scale = this.chart.timeScale();
     const seen = anew || this.isWhole ? null : scale.getVisibleLogicalRange();
     const isLine = shown.style === "line";
-    this.price.setData(isLine ? [] : candles(bars, forming, palette));
+    this.price.setData(isLine ? [] : candles(bars));
+    this.hollow.setData(isLine ? [] : hollow(forming, palette));
+    this.price.applyOptions({ lastValueVisible: !forming, priceLineVisible: !forming });
     this.close.setData(isLine ? closes(bars) : []);
     this.unsettled.setData(isLine ? formingLine(bars, forming) : []);
     this.volume.setData(volumes(bars, forming, palette));
@@ -93,12 +100,15 @@ export class PriceChart {
     const pastFan = canShow(market.past, market) ? fanOf(market.past, interval) : [];
     this.fan.setData(fan);
     this.pastFan.setData(pastFan);
-    const starts = [...bars.start, ...(forming ? [forming.start] : [])].map(timeOf);
-    this.places = new Set<Time>([...starts, ...[...fan, ...pastFan].map(({ time }) => time)]).size;
+    const own = bars.start.length + (forming ? 1 : 0);
+    const last = timeOf(forming?.start ?? bars.start.at(-1) ?? 0);
+    const ahead = Math.max(...[fan, pastFan].map((points) => points.filter(({ time }) => Number(time) > last).length));
+    // of short bars a forecast has more than anybody asked for: the rest of it is further to the right
+    this.places = own + Math.min(ahead, Math.ceil(own * MOST_AHEAD));
     const whole = (bars.close.findLast((close) => close !== null) ?? 0) >= 1000;
     const minMove = whole ? 1 : 10 ** -format.decimals;
     const priceFormat = { type: "custom" as const, minMove, formatter: (price: number) => format.brief(price) };
-    for (const series of [this.price, this.close, this.unsettled, this.fan, this.pastFan, ...this.averages]) {
+    for (const series of [this.price, this.hollow, this.close, this.unsettled, this.fan, this.pastFan, ...this.averages]) {
       series.applyOptions({ priceFormat });
     }
     this.chart.applyOptions({
@@ -129,8 +139,8 @@ export class PriceChart {
       },
     });
     this.price.applyOptions({
-      ...{ upColor: up, borderUpColor: up, wickUpColor: up },
-      ...{ downColor: down, borderDownColor: down, wickDownColor: down },
+      ...{ upColor: up, wickUpColor: up },
+      ...{ downColor: down, wickDownColor: down },
     });
     this.close.applyOptions({ color: palette.price });
     this.unsettled.applyOptions({ color: palette.price });

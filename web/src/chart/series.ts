@@ -19,22 +19,22 @@ export function timeOf(instant: number): UTCTimestamp {
   return (instant / 1000) as UTCTimestamp;
 }
 
-/** Return one candle for each bar, none where there is no price; the forming bar is hollow. */
-export function candles(bars: Bars, forming: Bar | null, palette: Palette): Item<CandlestickData<Time>>[] {
-  const items: Item<CandlestickData<Time>>[] = bars.start.map((start, place) => {
+/** Return one candle for each bar, none where there is no price. */
+export function candles(bars: Bars): Item<CandlestickData<Time>>[] {
+  return bars.start.map((start, place) => {
     const [open, high, low, close] = [bars.open[place], bars.high[place], bars.low[place], bars.close[place]];
     const time = timeOf(start);
     return open == null || high == null || low == null || close == null ? { time } : { time, open, high, low, close };
   });
-  if (forming) {
-    const color = forming.close < forming.open ? palette.down : palette.up;
-    const { open, high, low, close } = forming;
-    items.push({
-      ...{ time: timeOf(forming.start), open, high, low, close },
-      ...{ color: palette.pane, borderColor: color, wickColor: color },
-    });
-  }
-  return items;
+}
+
+/** Return the hollow candle of the bar that is not complete. */
+export function hollow(forming: Bar | null, palette: Palette): CandlestickData<Time>[] {
+  if (!forming) return [];
+  const { open, high, low, close } = forming;
+  const color = close < open ? palette.down : palette.up;
+  const time = timeOf(forming.start);
+  return [{ time, open, high, low, close, color: palette.pane, borderColor: color, wickColor: color }];
 }
 
 /** Return the closes of the complete bars. */
