@@ -22,6 +22,7 @@ import { candles, closes, formingLine, hollow, line, timeOf, volumes } from "./s
 
 type Fan = ISeriesApi<"Custom", Time, FanPoint | CustomSeriesWhitespaceData<Time>, FanOptions>;
 
+const ROOM = 20; // pixels
 const MOST_AHEAD = 0.5; // of the width of the bars, for what is forecast
 
 export interface Shown {
@@ -151,10 +152,10 @@ export class PriceChart {
 
   /** Show all that there is. */
   fit(): void {
+    const scale = this.chart.timeScale();
     // a little room, so that neither the first bar nor its label is cut
-    if (this.places) {
-      this.chart.timeScale().setVisibleLogicalRange({ from: -0.5 - 0.018 * this.places, to: this.places - 0.5 });
-    }
+    const room = (this.places * ROOM) / Math.max(ROOM, scale.width());
+    if (this.places) scale.setVisibleLogicalRange({ from: -0.5 - room, to: this.places - 0.5 });
     this.isWhole = true;
   }
 

@@ -39,6 +39,7 @@ export class Waiting {
     const trouble =
       error instanceof Trouble ? error : new Trouble("refused", `The page itself failed: ${String(error)}`);
     this.show(troubleNotice(trouble, again));
+    this.over.scrollIntoView({ block: "nearest" }); // on a phone it may be out of sight
   }
 
   /** Show something else with what can be done. */
