@@ -32,6 +32,7 @@ from graphql_api.transport import (
 )
 
 MAX_CONNECTIONS = 1_000
+_WATCH_SECONDS = 1.0  # between looks at whether a key is still one
 
 
 class Sockets:
@@ -65,25 +66,45 @@ class Sockets:
             return
         self._open += 1
         client: Client | None = None
+        watching: asyncio.Task[None] | None = None
 
         async def identify(payload: Message) -> None:
-            nonlocal client
+            nonlocal client, watching
+            key = _key_of(payload)
             try:
-                client = await self._gate.identify(socket, _key_of(payload))
+                client = await self._gate.identify(socket, key)
                 self._gate.charge(client, MIN_COST)
             except QueryError as error:
                 raise ClosedError(FORBIDDEN, str(error)[:100]) from error
             except DatabaseUnavailableError as error:
                 raise ClosedError(TRY_AGAIN, "the database does not answer just now") from error
+            if client.keyed:
+                watching = asyncio.create_task(self._watch(connection, socket, key))
 
         async def run(connection: Connection, operation: str, payload: Message) -> None:
             assert client is not None  # nothing runs before it is identified
             await self._run(connection, operation, payload, client)
 
+        connection = Connection(socket, identify, run)
         try:
-            await Connection(socket, identify, run).serve()
+            await connection.serve()
         finally:
             self._open -= 1
+            if watching is not None:
+                watching.cancel()
+
+    async def _watch(self, connection: Connection, socket: WebSocket, key: str | None) -> None:
+        """Cut the connection once the key that opened it is revoked."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            try:
+                await self._gate.identify(socket, key)
+            except QueryError as error:
+                if error.code == "UNAUTHENTICATED":
+                    connection.cut(ClosedError(FORBIDDEN, str(error)[:100]))
+                    return
+            except DatabaseUnavailableError:
+                pass  # nobody can say so now: the next look may tell
 
     async def _run(self, connection: Connection, operation: str, payload: Message, client: Client) -> None:
         """Run one operation, and send its answers as they come."""

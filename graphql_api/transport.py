@@ -92,6 +92,12 @@ class Connection:
         except RuntimeError as error:  # starlette's, of a socket that was closed meanwhile
             raise WebSocketDisconnect from error
 
+    def cut(self, why: ClosedError) -> None:
+        """End the connection, whatever it is doing."""
+        if not self._cut.done():
+            logger.warning("a subscriber was cut: %s", why)
+            self._cut.set_result(why)
+
     async def _begin(self) -> None:
         try:
             async with asyncio.timeout(_INIT_SECONDS):
@@ -142,9 +148,7 @@ class Connection:
         try:
             await self._run(self, operation, payload)
         except ClosedError as closed:
-            logger.warning("a subscriber was cut: %s", closed)
-            if not self._cut.done():
-                self._cut.set_result(closed)
+            self.cut(closed)
         except WebSocketDisconnect:
             pass  # the connection's own reading finds it out
         finally:

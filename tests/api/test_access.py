@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 import httpx
@@ -99,6 +99,22 @@ def test_a_revoked_key_stops_working_within_seconds_and_its_last_use_is_kept(loa
         kept = read_keys(connection)[-1]
     assert kept.last_used_at is not None
     assert abs((kept.last_used_at - kept.created_at).total_seconds()) < 60
+
+
+def test_a_revoked_key_loses_its_open_subscriptions_and_no_other_does(loaded: Database) -> None:
+    keys = [make(loaded, name, "prices,subscriptions") for name in ("going", "staying")]
+    with serving(loaded.url, settings=KEYS_ONLY) as api, ExitStack() as stack:
+        going, staying = (stack.enter_context(opened(api, {})) for _ in keys)
+        for socket, key in zip((going, staying), keys, strict=True):
+            socket.send("connection_init", payload={"apiKey": key})
+            assert socket.receive() == {"type": "connection_ack"}
+            socket.subscribe(DAYS % "")
+        assert going.is_silent()
+        with connected(loaded.url) as connection:
+            revoke_key(connection, "going")
+        assert going.end() == 4403
+        assert going.connection.close_reason == "the API key is none of this server's, or it was revoked"
+        assert staying.is_silent()
 
 
 @pytest.mark.parametrize("scope", ["prices", "forecasts", "pipeline"])
