@@ -10,10 +10,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from graphql_api.patience import Patience
+
 MAX_HEAD = 65_536  # bytes that may come without completing a head, or adding to a body
 
 
-class Http(HttpToolsProtocol):
+class Http(Patience, HttpToolsProtocol):
     """One client's connection; it is closed to a client who sends MAX_HEAD bytes of neither."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -36,6 +36,7 @@ def serve(
     from graphql_api.app import create_app
     from graphql_api.http import Http
     from graphql_api.logs import configure
+    from graphql_api.patience import KEEP_ALIVE_SECONDS
     from graphql_api.request import MAX_BODY
     from graphql_api.tracing import collected
 
@@ -64,6 +65,7 @@ def serve(
                 host=settings.host,
                 port=settings.port,
                 http=Http,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 log_config=None,  # as configured above
                 access_log=False,  # the API's own says more
                 proxy_headers=False,  # BTCQL_TRUSTED_PROXIES says whom to believe

@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any
 
 import httpx
+import psutil
 import uvicorn
 
 from btcql.settings import Settings
@@ -77,6 +78,13 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> float:
         assert time.monotonic() - began < seconds
         time.sleep(0.05)
     return time.monotonic() - began
+
+
+def serves(api: Api, client: socket.socket) -> bool:
+    """Return whether the server still has its end of a client's connection."""
+    here, there = client.getsockname(), api.http.base_url.port
+    found = psutil.Process().net_connections("tcp")
+    return any(end.laddr.port == there and end.raddr == here for end in found)
 
 
 def listens(api: Api) -> None:

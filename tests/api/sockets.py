@@ -73,7 +73,12 @@ def address(api: Api) -> str:
 @contextmanager
 def opened(api: Api, payload: dict[str, str] | None = None) -> Iterator[Socket]:
     """A connection; initialised, unless `payload` is given, which is for the test to send."""
-    with connect(address(api), subprotocols=["graphql-transport-ws"], max_size=None) as connection:  # type: ignore[list-item]
+    with connect(
+        address(api),
+        subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]
+        max_size=None,
+        ping_interval=None,
+    ) as connection:
         socket = Socket(connection)
         if payload is None:
             socket.send("connection_init")

@@ -6,11 +6,16 @@ import asyncio
 import json
 from typing import Any, cast
 
+import psutil
 import pytest
 from starlette.websockets import WebSocket
 
-from graphql_api import transport
+from graphql_api import patience, transport
 from graphql_api.transport import TRY_AGAIN, Connection, Message
+from tests.api.markets import load, walk
+from tests.api.serving import Api, serves, wait_for
+from tests.api.sockets import opened
+from tests.conftest import Database
 
 
 class Stuck:
@@ -55,3 +60,21 @@ def test_who_takes_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert asyncio.run(body()) == TRY_AGAIN
     assert ended == ["1"]
+
+
+def test_a_real_client_that_reads_nothing_is_cut_and_fills_no_memory(
+    days: Api, plain: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "UNTAKEN_SECONDS", 1)
+    load(plain.url, "BIG-USD", walk("2023-12-01", "2023-12-07", 1), "bitstamp")
+    repeated = " ".join(f"{'a' * 90}{number}: start" for number in range(25))  # 3 kB a bar, 8,640 bars
+    after = 'after: "2023-12-01T00:00:00Z"'
+    query = f'subscription {{ barClosed(symbol: "BIG-USD", interval: MINUTE, {after}) {{ {repeated} }} }}'
+    process = psutil.Process()
+    with opened(days) as socket:
+        before = process.memory_info().rss
+        for operation in range(5):
+            socket.subscribe(query, f"{operation}")
+        wait_for(lambda: not serves(days, socket.connection.socket))
+        assert process.memory_info().rss - before < 60_000_000, "of the 130 MB that were asked for"
