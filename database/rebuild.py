@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import date
 from graphlib import TopologicalSorter
 
@@ -63,13 +63,24 @@ def read_loaded(url: str) -> dict[str, set[date]]:
         return {symbol: set(read_markers(connection, symbol)) for (symbol,) in symbols}
 
 
-def carry_over(url: str, fresh_url: str) -> int:
-    """Copy what no lake has (forecasts, records of runs, keys) to the fresh database; return the rows.
+@contextmanager
+def carried_over(url: str, fresh_url: str) -> Iterator[int]:
+    """Copy what no lake has (forecasts, records of runs, keys) to the fresh database; yield the rows.
 
-    All tables but those that the loads make anew, in one transaction of either database.
+    All tables but those that the loads make anew, in one transaction of either database. Nobody writes to
+    them in the block: who would (to revoke a key, say) waits, and is refused once the old database goes.
     """
-    with connected(url) as old, connected(fresh_url) as fresh:
-        return sum(_carry_table(old, fresh, table) for table in _carried(fresh) if _columns(old, table))
+    with connected(url) as old:
+        old.execute(query("name_holder"))
+        with connected(fresh_url) as fresh:
+            tables = [table for table in _carried(fresh) if _columns(old, table)]
+            locked = sql.SQL(", ").join(map(sql.Identifier, tables))
+            old.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(locked))
+            rows = sum(_carry_table(old, fresh, table) for table in tables)
+        try:
+            yield rows
+        finally:
+            old.close()  # it wrote nothing, and `take_name` has ended its session
 
 
 def take_name(url: str, let_go: Callable[[], None]) -> None:

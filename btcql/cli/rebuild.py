@@ -8,7 +8,7 @@ from dataclasses import replace
 from btcql.cli.pipeline import Pipeline
 from btcql.cli.progress import Stages, stages
 from btcql.errors import LakeError
-from database.rebuild import carry_over, create_beside, read_loaded, take_name
+from database.rebuild import carried_over, create_beside, read_loaded, take_name
 from etl.prepare.month import month_inputs
 
 
@@ -24,8 +24,8 @@ def rebuild_database(running: Pipeline) -> Stages:
         for symbol in running.lake.symbols():
             beside.load_market(symbol, seen)
         running.crew.dismiss()  # with its sessions
-        carry_over(running.database_url, beside.database_url)
-        take_name(running.database_url, turn.close)
+        with carried_over(running.database_url, beside.database_url):
+            take_name(running.database_url, turn.close)
     return seen
 
 

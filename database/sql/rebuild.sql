@@ -35,11 +35,20 @@ FROM pg_locks
 WHERE locktype = 'object' AND classid = 'pg_database'::regclass AND mode = 'AccessExclusiveLock' AND granted
   AND objid = (SELECT oid FROM pg_database WHERE datname = %s);
 
+-- name: name_holder
+-- The session that keeps others from writing what has been copied.
+SET application_name = 'btcql-holder';
+
 -- name: end_sessions
--- Those that keep the databases from being renamed; TimescaleDB's own have ended by then.
-SELECT pg_terminate_backend(pid)
-FROM pg_stat_activity
-WHERE datname = ANY (%s) AND backend_type = 'client backend';
+-- Those that keep the databases from being renamed; TimescaleDB's own have ended by then. The holder is the
+-- last: who waits for it to write has been told to end before it lets go.
+WITH ending AS MATERIALIZED (
+    SELECT pid
+    FROM pg_stat_activity
+    WHERE datname = ANY (%s) AND backend_type = 'client backend'
+    ORDER BY application_name = 'btcql-holder'
+)
+SELECT pg_terminate_backend(pid) FROM ending;
 
 -- name: read_tablespace
 -- Where the database is.

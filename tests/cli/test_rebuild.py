@@ -100,10 +100,7 @@ def test_it_equals_the_one_that_grew_and_the_api_answers_on(btcql: Command, tmp_
 _MOMENTS = {
     "while it loads": ("SELECT true FROM pg_database WHERE datname = 'btcql_rebuild'", "SELECT"),
     "when all is loaded": (
-        (
-            "SELECT true FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND query LIKE 'COPY \"forecast\"%'"
-        ),
+        ("SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'"),
         "LOCK forecast IN ACCESS EXCLUSIVE MODE",
     ),
 }

@@ -78,6 +78,8 @@ def test_a_name_is_free_again_when_its_key_is_revoked(database: Database) -> Non
         revoked = revoke_key(writer, first.prefix)
         assert revoked.revoked_at
         assert revoke_key(writer, "charts") == revoked
+        with pytest.raises(SettingError, match="'nobody' is no key's name: no key is in force"):
+            revoke_key(writer, "nobody")
         second, _ = create_key(writer, "charts", {"export", "prices"}, 5)
         assert read_keys(writer) == [revoked, second]
         with pytest.raises(SettingError, match="'nobody' is no key's name: the keys are charts"):

@@ -15,7 +15,7 @@ from database import server
 from database.capabilities import read_capabilities
 from database.connection import connected
 from database.migrate import Migration, find_migrations, migrate
-from database.rebuild import carry_over, create_beside, take_name
+from database.rebuild import carried_over, create_beside, take_name
 from database.server import EmbeddedServer
 from database.status import read_status
 from database.writers import load_month
@@ -136,8 +136,8 @@ def test_a_plain_database_works_on_when_its_server_gets_timescaledb(
         with connected(moved) as connection:
             assert read_capabilities(connection).edition == "community"
         load(moved, month_load(month_bars(MARCH, 96), MARCH, "c"))
-        carry_over(url, moved)
-        take_name(url, lambda: None)
+        with carried_over(url, moved):
+            take_name(url, lambda: None)
         with connected(url) as connection:
             assert read_capabilities(connection).edition == "community"
             assert "could be" not in dict(read_status(connection))
