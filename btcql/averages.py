@@ -51,11 +51,16 @@ def lead(window: int, kind: AverageKind, first: int) -> int:
     """Return how many bars before bar number `first` the average at `first` is computed from.
 
     For EXPONENTIAL these reach back to the anchor of `first`: bars are numbered in absolute time, in
-    blocks of the first power of two not below 20(x+1); the anchor is the start of the block before.
+    blocks of the first power of two not below 5(x+1); the anchor is 20(x+1) bars before the block.
     """
     if kind is AverageKind.EXPONENTIAL:
         return first - _anchor(first, window)
     return window - 1
+
+
+def longest_lead(window: int) -> int:
+    """Return how many bars before any range an exponential average over it is computed from, at most."""
+    return _MEMORY * (window + 1) + _block(window) - 1
 
 
 def average(closes: Floats, window: int, kind: AverageKind, first: int, origin: int) -> Averages:
@@ -131,9 +136,10 @@ def _recurse(closes: list[float], window: int) -> list[float]:
 
 
 def _block(window: int) -> int:
-    return 1 << (_MEMORY * (window + 1) - 1).bit_length()
+    # a quarter of what it remembers: larger blocks read more before the first bar, smaller ones compute more
+    return 1 << (_MEMORY * (window + 1) // 4 - 1).bit_length()
 
 
 def _anchor(bar: int, window: int) -> int:
     size = _block(window)
-    return (bar // size - 1) * size
+    return bar // size * size - _MEMORY * (window + 1)

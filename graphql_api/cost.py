@@ -1,6 +1,7 @@
 """What an operation costs, told from its text and its variables before the database is asked.
 
-    series       fields x points x (1 + window / points), that is fields x (points + window)
+    series       fields x points x (1 + window / points), that is fields x (points + window); and for an
+                 exponential average, which reads far back, the rows before its range
     movement     1 for each of its fields and of the bars that it is made of
     other lists  fields x items
     other fields 1
@@ -38,7 +39,7 @@ from graphql.language import DocumentNode, FragmentDefinitionNode
 from btcql import averages, calendar
 from btcql.errors import QueryError
 from btcql.records import AverageKind, Interval, Period
-from graphql_api.ranges import MAX_BARS, MAX_POINTS
+from graphql_api.ranges import MAX_BARS, MAX_POINTS, base_bars
 
 MAX_COST = 250_000
 MARKETS = 10  # that `markets` is taken to find; more of them are weighed again once they are known
@@ -199,7 +200,11 @@ def _size(arguments: Arguments, interval: Interval, now: int) -> tuple[int, int]
     bars = calendar.count(*_extent(arguments["range"], now), interval)
     if "window" in arguments:  # a moving average
         window, kind = min(max(1, arguments["window"]), averages.MAX_WINDOW), arguments["kind"]
-        extra = averages.lead(window, kind, -1) if kind is AverageKind.EXPONENTIAL else 0
+        extra = 0
+        if kind is AverageKind.EXPONENTIAL:
+            start, _ = _extent(arguments["range"], now)
+            before = calendar.count(_BITCOIN, start, interval)
+            extra = min(averages.longest_lead(window), before) * base_bars(interval)
         return min(bars, MAX_POINTS) + window, extra
     most = arguments.get("maxPoints")
     if most is None:

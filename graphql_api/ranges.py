@@ -109,29 +109,38 @@ def bounds(asked: RangeInput, complete_end: int, facts: MarketFacts) -> tuple[in
     return calendar.before(complete_end, asked.last.value), complete_end
 
 
-def check_size(span: Span, max_points: int | None = None) -> None:
+def base_bars(interval: Interval) -> int:
+    """Return how many stored bars, or rows of an aggregate, are read for each bar of less than a day."""
+    return _BASE_BARS.get(interval, 1)
+
+
+def check_size(span: Span, field: str, max_points: int | None = None) -> None:
     """Refuse a span of more bars than one answer may read; the database has not been asked for them yet.
 
-    With `max_points` the bars are to be downsampled to so many, and more may be read. Raises QueryError:
-    RANGE_TOO_LARGE with `maxPoints` and `suggestedInterval` (null: no interval is coarse enough),
+    With `max_points` the bars are to be downsampled to so many, and more may be read; `field` is who asks.
+    Raises QueryError: RANGE_TOO_LARGE with `maxPoints`, `suggestedInterval` (null: no interval is coarse
+    enough), `downsamples` (whether maxPoints would do) and `export`, the address of the whole as a file;
     BAD_USER_INPUT for a `max_points` that is not in 1..MAX_POINTS.
     """
     if max_points is not None and not 1 <= max_points <= MAX_POINTS:
         raise QueryError(
             "BAD_USER_INPUT", f"maxPoints {max_points} is no number of points: give 1 to {MAX_POINTS}"
         )
-    readable = max(MAX_POINTS, MAX_BARS // _BASE_BARS.get(span.interval, 1))
+    readable = max(MAX_POINTS, MAX_BARS // base_bars(span.interval))
     if len(span) <= (MAX_POINTS if max_points is None else readable):
         return
     suggested = calendar.coarser(span.start, span.end, span.interval, MAX_POINTS)
     ways_out = [f"the interval {suggested}"] if suggested else []
-    if max_points is None and len(span) <= readable:
+    downsamples = field == "candles" and max_points is None and len(span) <= readable
+    if downsamples:
         ways_out.append("maxPoints, which downsamples them")
+    ways_out += ["a shorter range", f"all of them as a file from /export/{field}"]
     limit = f"{MAX_POINTS}" if max_points is None else f"the {readable} that are read to be downsampled"
     raise QueryError(
         "RANGE_TOO_LARGE",
-        f"{len(span)} bars of {span.interval} are more than {limit}: "
-        f"ask for {', or '.join([*ways_out, 'a shorter range'])}",
+        f"{len(span)} bars of {span.interval} are more than {limit}: ask for {', or '.join(ways_out)}",
         maxPoints=MAX_POINTS,
         suggestedInterval=suggested,
+        downsamples=downsamples,
+        export=f"/export/{field}",
     )

@@ -60,7 +60,7 @@ async def read_candles(
     context.extent.note_range(asked, span)
     if include_incomplete:
         context.extent.note_open()
-    check_size(span, max_points)
+    check_size(span, "candles", max_points)
     warnings = basic_warnings(span, facts)
     bars = await read_bars(context, facts, span)
     grid = grids.lay(bars, span, complete_stop(facts, interval, context.now))
@@ -96,7 +96,7 @@ async def read_moving_average(
     averages.check_window(window)
     span = resolve(asked, interval, facts, context.now)
     context.extent.note_range(asked, span)
-    check_size(span)
+    check_size(span, "movingAverage")
     warnings = basic_warnings(span, facts)
     origin = calendar.number(facts.first, interval)
     first = span.first - averages.lead(window, kind, span.first)

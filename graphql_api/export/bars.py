@@ -18,7 +18,7 @@ from graphql_api import grids
 from graphql_api.context import Context
 from graphql_api.export.tables import Chunk, Column, Kind, Table, market_name
 from graphql_api.inputs import Fill, PointStatus, RangeInput
-from graphql_api.ranges import Span, complete_stop, resolve
+from graphql_api.ranges import Span, base_bars, complete_stop, resolve
 from graphql_api.resolvers import basic_warnings, explain_missing, read_bars
 from graphql_api.types import ResolvedRange
 
@@ -73,7 +73,8 @@ async def export_averages(
     span = resolve(asked, interval, facts, context.now)
     chunks = _averages(context, facts, span, window, kind)
     table = await _table(context, facts, span, most, f"{kind}_{window}_{interval}", AVERAGES, chunks)
-    return replace(table, is_closed=_is_closed(asked, span))
+    before = min(averages.lead(window, kind, span.first), span.first - calendar.number(facts.first, interval))
+    return replace(table, before=before * base_bars(interval), is_closed=_is_closed(asked, span))
 
 
 def _is_closed(asked: RangeInput, span: Span) -> bool:
@@ -105,7 +106,7 @@ async def _table(
     warnings += await explain_missing(context, facts, span, len(span))
     bounds = f"{_compact(span.start)}_{_compact(span.end)}"
     name = f"{market_name(facts)}_{name}_{bounds}"
-    return Table(name, columns, chunks, len(span), ResolvedRange.of(span), warnings)
+    return Table(name, columns, chunks, len(span), resolved=ResolvedRange.of(span), warnings=warnings)
 
 
 async def _candles(context: Context, facts: MarketFacts, span: Span, fill: Fill) -> AsyncIterator[Chunk]:

@@ -183,12 +183,11 @@ class Export:
         """Charge a kept file to each client once, not each of its ranges."""
         bucket = asked.client.bucket
         if not file.take(bucket, length):
-            self._charge(asked, file.label.rows)
+            self._charge(asked, file.label.cost)
             file.pay(bucket)
             file.take(bucket, length)
 
-    def _charge(self, asked: _Asked, rows: int) -> None:
-        cost = max(MIN_COST, rows)
+    def _charge(self, asked: _Asked, cost: int) -> None:
         if cost > asked.paid:
             self._gate.charge(asked.client, cost, paid=asked.paid)
             asked.paid = cost
@@ -213,12 +212,12 @@ class Export:
                     version,
                     ends(table, context.now),
                     table.is_closed,
-                    table.rows,
+                    table.cost,
                     describe(table, form, encoder.media_type),
                 )
                 if asked.has(label):
                     raise _UnchangedError(label)
-                self._charge(asked, table.rows)
+                self._charge(asked, table.cost)
                 yield label, encode(table, encoder)
 
     def _standing(self, label: Label, asked: _Asked) -> tuple[tuple[str, str], ...]:

@@ -41,7 +41,8 @@ Chunk: TypeAlias = Sequence[NDArray[Any]]
 class Table:
     """A file's content; `chunks` can be gone through once, and raises what the GraphQL field would.
 
-    `name` says what it is, for the file's name; `rows` are at most so many, which is what it costs;
+    `name` says what it is, for the file's name; `rows` are at most so many, and `before` are those that are
+    read before them and not shown: both are what it costs;
     `resolved` is None where no range was asked for;
     `is_closed`: nothing but a new version of the data can change it.
     """
@@ -50,9 +51,15 @@ class Table:
     columns: Sequence[Column]
     chunks: AsyncIterator[Chunk]
     rows: int
+    before: int = 0
     resolved: ResolvedRange | None = None
     warnings: Sequence[Warning] = ()
     is_closed: bool = False
+
+    @property
+    def cost(self) -> int:
+        """How many rows are read for it, at most."""
+        return self.rows + self.before
 
     @property
     def told(self) -> list[str]:

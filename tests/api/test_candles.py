@@ -245,4 +245,7 @@ def test_a_range_of_too_many_bars_is_refused_with_an_interval_that_fits(api: Api
         "code": "RANGE_TOO_LARGE",
         "maxPoints": 10_000,
         "suggestedInterval": "HOUR",
+        "downsamples": False,
+        "export": "/export/candles",
     }
+    assert "/export/candles" in error["message"]

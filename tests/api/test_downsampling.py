@@ -89,8 +89,10 @@ def test_more_bars_than_a_series_carries_can_be_had_downsampled(api: Api) -> Non
         "code": "RANGE_TOO_LARGE",
         "maxPoints": 10_000,
         "suggestedInterval": "FIVE_MINUTES",
+        "downsamples": True,
+        "export": "/export/candles",
     }
-    assert "maxPoints" in refused["message"]
+    assert "maxPoints, which downsamples them" in refused["message"]
     found = candles(api, f"{minutes}, maxPoints: 500")
     assert (len(found["points"]), found["coverage"]["expected"]) == (500, 14_400)
 
@@ -101,6 +103,8 @@ def test_even_then_the_bars_that_are_read_are_bounded(api: Api) -> None:
         "code": "RANGE_TOO_LARGE",
         "maxPoints": 10_000,
         "suggestedInterval": "HOUR",
+        "downsamples": False,
+        "export": "/export/candles",
     }
     assert "more than the 100000 that are read" in error["message"]
 

@@ -204,13 +204,15 @@ def test_a_file_that_is_read_by_ranges_is_charged_once_for_ten_readings(
         assert answer.status_code in {200, 206}
         return int(answer.headers["ratelimit"].split(";")[1].removeprefix("r="))
 
-    settings = Settings(anonymous_rate_text="100", export_spool_path=str(tmp_path))
+    settings = Settings(anonymous_rate_text="200", export_spool_path=str(tmp_path))
     with serving(loaded.reader_url, settings=settings) as api:
-        assert left(api.http.head(ADDRESS)) == 69, "31 days"
-        assert [left(ranged(api, "bytes=0-")) for _ in range(10)] == list(range(68, 58, -1))
-        assert left(api.http.head(ADDRESS)) == 58
-        assert left(ranged(api, "bytes=-1")) == 58 - 31
-        assert left(ranged(api, "bytes=0-")) == 26
+        assert left(api.http.head(ADDRESS)) == 169, "31 days"
+        assert [left(ranged(api, "bytes=0-")) for _ in range(10)] == list(range(168, 158, -1))
+        assert left(api.http.head(ADDRESS)) == 158
+        assert left(ranged(api, "bytes=-1")) == 158 - 31
+        assert left(ranged(api, "bytes=0-")) == 126
+        average = "/export/movingAverage.csv?symbol=DAY-USD&from=2024-01-05&to=2024-01-08&window=2"
+        assert left(api.http.get(f"{average}&kind=EXPONENTIAL")) == 126 - 4 - 35, "with all days before"
 
 
 def expected(api: Api) -> list[float]:

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from graphql import get_introspection_query
@@ -109,6 +110,24 @@ COSTS = [
         3 + 465 * 2,
     ),
     (
+        "an exponential average: what is read before it",
+        in_market("movingAverage({YEAR}, window: 3, kind: EXPONENTIAL, interval: HOUR) { points { value } }"),
+        3 + 8760 + 3 + 20 * 4 + 31,
+    ),
+    (
+        "an exponential average of minutes: each of them that is read",
+        in_market(
+            "movingAverage(range: {lastDays: 1}, window: 300, kind: EXPONENTIAL, interval: FIFTEEN_MINUTES)"
+            " { points { value } }"
+        ),
+        3 + 97 + 300 + 15 * (20 * 301 + 2047),
+    ),
+    (
+        "an exponential average of days: no more of them than there were",
+        in_market("movingAverage({YEAR}, window: 1000, kind: EXPONENTIAL) { points { value } }"),
+        3 + 365 + 1000 + (date(2023, 1, 1) - date(2009, 1, 3)).days,
+    ),
+    (
         "as many points as are asked for, and the reading of the rest",
         in_market("candles({YEAR}, maxPoints: 65) { points { open close } }"),
         3 + 65 * 2 + 300,
@@ -172,6 +191,16 @@ def test_a_query_too_dear_is_refused_with_an_interval_that_would_do(unconnected:
     }
     assert "259,".replace(",", "") in error["message"]
     assert "FIVE_MINUTES" in error["message"]
+
+
+def test_an_exponential_average_that_would_read_a_million_rows_is_refused(unconnected: Api) -> None:
+    error = unconnected.refused(
+        "movingAverage(range: {lastDays: 1}, window: 1000, kind: EXPONENTIAL, interval: FIFTEEN_MINUTES)"
+        " { points { value } }"
+    )
+    assert error["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+    assert error["extensions"]["cost"] > 400_000
+    assert error["extensions"]["suggestedInterval"] == "HOUR"
 
 
 def test_no_interval_is_suggested_where_none_would_do(unconnected: Api) -> None:

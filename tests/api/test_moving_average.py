@@ -140,5 +140,17 @@ def test_an_empty_range_has_no_points(api: Api) -> None:
 
 
 def test_an_average_of_too_many_points_is_refused_before_it_is_read(api: Api) -> None:
-    error = api.refused("movingAverage(range: {last: YEAR}, window: 7, interval: MINUTE) { window }")
-    assert error["extensions"]["code"] == "RANGE_TOO_LARGE"
+    for asked, suggested in (
+        ("{last: YEAR}, interval: MINUTE", "HOUR"),
+        ("{lastDays: 8}, interval: MINUTE", "FIVE_MINUTES"),
+    ):
+        error = api.refused(f"movingAverage(range: {asked}, window: 7) {{ window }}")
+        assert error["extensions"] == {
+            "code": "RANGE_TOO_LARGE",
+            "maxPoints": 10_000,
+            "suggestedInterval": suggested,
+            "downsamples": False,
+            "export": "/export/movingAverage",
+        }
+        assert "/export/movingAverage" in error["message"]
+        assert "maxPoints" not in error["message"], "no argument of it"
