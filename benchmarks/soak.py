@@ -270,8 +270,7 @@ def main(
 
 
 async def _soak(served: Served, server: EmbeddedServer, plan: Plan, tally: Tally) -> tuple[float, float]:
-    # shorter than the server's 5 s, lest one closes what the other is about to use
-    limits = httpx.Limits(max_connections=plan.connections + 64, keepalive_expiry=2)
+    limits = httpx.Limits(max_connections=plan.connections + 64)
     async with httpx.AsyncClient(base_url=served.address, limits=limits, timeout=30) as http:
         return await soak(http, served, server, plan, tally)
 

@@ -76,4 +76,3 @@ def _let_system_give_up(transport: asyncio.Transport) -> None:
     connected = cast("socket.socket | None", transport.get_extra_info("socket"))
     if connected is not None and connected.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNTAKEN_SECONDS * 1000))
-
