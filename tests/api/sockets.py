@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -71,19 +72,27 @@ def address(api: Api) -> str:
 
 
 @contextmanager
-def opened(api: Api, payload: dict[str, str] | None = None) -> Iterator[Socket]:
-    """A connection; initialised, unless `payload` is given, which is for the test to send."""
+def opened(api: Api, payload: dict[str, str] | None = None, buffer: int | None = None) -> Iterator[Socket]:
+    """A connection; initialised, unless `payload` is given, which is for the test to send.
+
+    buffer: bytes that its system takes before the client reads.
+    """
+    own = socket.socket()
+    if buffer is not None:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    own.connect((api.http.base_url.host, api.http.base_url.port))
     with connect(
         address(api),
         subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]
         max_size=None,
         ping_interval=None,
+        sock=own,
     ) as connection:
-        socket = Socket(connection)
+        client = Socket(connection)
         if payload is None:
-            socket.send("connection_init")
-            assert socket.receive() == {"type": "connection_ack"}
-        yield socket
+            client.send("connection_init")
+            assert client.receive() == {"type": "connection_ack"}
+        yield client
 
 
 def until(day: int) -> pd.DataFrame:

@@ -72,9 +72,9 @@ def test_a_real_client_that_reads_nothing_is_cut_and_fills_no_memory(
     after = 'after: "2023-12-01T00:00:00Z"'
     query = f'subscription {{ barClosed(symbol: "BIG-USD", interval: MINUTE, {after}) {{ {repeated} }} }}'
     process = psutil.Process()
-    with opened(days) as socket:
+    with opened(days, buffer=4096) as socket:
         before = process.memory_info().rss
         for operation in range(5):
             socket.subscribe(query, f"{operation}")
-        wait_for(lambda: not serves(days, socket.connection.socket))
+        wait_for(lambda: not serves(days, socket.connection.socket), 200)
         assert process.memory_info().rss - before < 30_000_000, "of the 43 MB that were asked for"
