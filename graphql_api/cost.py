@@ -47,7 +47,14 @@ _BITCOIN = calendar.midnight(date(2009, 1, 3))
 _INTROSPECTION = 1_000  # the whole schema; its depth is bounded by graphql-core's own rule
 _PERIODS = {Period.DAY: 1, Period.WEEK: 7, Period.MONTH: 31, Period.QUARTER: 92, Period.YEAR: 366}
 _MOST_ITEMS = 1_000  # that any field gives: it refuses to be asked for more
-_ITEMS = {("Coverage", "missing"): 100, ("ForecastPoint", "quantiles"): 13, ("ForecastScore", "horizons"): 15}
+_ITEMS = {
+    ("Coverage", "missing"): 100,
+    ("ForecastPoint", "quantiles"): 13,
+    ("ForecastScore", "horizons"): 15,
+    ("PipelineStatus", "recentLoads"): 20,
+    ("PipelineStatus", "recentRuns"): 20,
+    ("PipelineStatus", "qualityWarnings"): 20,
+}
 _SERIES = {"CandleSeries", "MovingAverageSeries"}
 
 Arguments: TypeAlias = Mapping[str, Any]
@@ -173,7 +180,7 @@ class _Scale:
             return self._weigh_series(definition, node, arguments)
         if (parent.name, name) == ("Market", "movement"):
             return 1 + self._within(definition, node, points) + _bars_of_movement(arguments, self._now)
-        items = {"forecast": "horizon", "recentLoads": "first"}.get(name)
+        items = "first" if parent.name == "PipelineStatus" else {"forecast": "horizon"}.get(name)
         size = min(max(1, arguments[items]), _MOST_ITEMS) if items else 1
         return 1 + size * self._within(definition, node, points)
 

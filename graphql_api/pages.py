@@ -17,8 +17,9 @@ STATIC = Path(__file__).with_name("static")
 _POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 # What a page cannot do without beyond that, and why.
 _EXCEPTIONS: dict[str, str] = {
-    # Monaco, the editor, writes its colours into <style> elements of its own; no script is let in by that.
-    "playground": "style-src 'self' 'unsafe-inline'",
+    # Monaco, the editor, writes its colours into <style> elements of its own, and underlines mistakes with a
+    # picture that stands in them; no script is let in by either.
+    "playground": "style-src 'self' 'unsafe-inline'; img-src 'self' data:",
 }
 _HEADERS = {"cache-control": "no-cache", "vary": "accept"}
 # A file's name has its content's hash: what it holds never changes.

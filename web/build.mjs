@@ -33,6 +33,7 @@ const common = {
   absWorkingDir: HERE,
   bundle: true,
   minify: true,
+  keepNames: true, // GraphiQL's icons are called after their functions
   metafile: true,
   write: false,
   outdir: NEXT,
@@ -81,12 +82,17 @@ const pages = await build({
 
 await rm(NEXT, { recursive: true, force: true });
 await mkdir(NEXT, { recursive: true });
-for (const { path, contents } of [...workers.outputFiles, ...pages.outputFiles]) await write(relative(NEXT, path), contents);
+const names = namesOf(pages);
+const styles = new Set(Object.values(names).map(({ style }) => style));
+for (const { path, contents } of [...workers.outputFiles, ...pages.outputFiles]) {
+  const name = relative(NEXT, path);
+  // A part that is loaded later has its style in its page's already; esbuild makes another, which nothing loads.
+  if (!name.endsWith(".css") || styles.has(name)) await write(name, contents);
+}
 const icon = await readFile(join(HERE, "src", "icon.svg"));
 const iconName = `icon-${createHash("sha256").update(icon).digest("hex").slice(0, 8)}.svg`;
 await write(iconName, icon);
 const header = await readFile(join(HERE, "src", "header.html"), "utf8");
-const names = namesOf(pages);
 for (const [page, { entry, address }] of Object.entries(PAGES)) {
   const { script, style } = names[entry];
   const links = [

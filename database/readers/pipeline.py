@@ -7,6 +7,7 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from database.pool import Connection
+from database.quality import QualityWarning
 from database.queries import query
 
 
@@ -31,6 +32,18 @@ class LoadFacts:
     loaded_at: datetime
     raw_object: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """One run of a market's pipeline; `ended_at` is None while it goes on, or if it was killed."""
+
+    market: str
+    task: str
+    state: str
+    started_at: datetime
+    ended_at: datetime | None
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,18 @@ async def fetch_loads(connection: Connection, first: int) -> list[LoadFacts]:
     cursor = await connection.execute(query("fetch_loads"), {"first": first})
     # The lake spells a name's other characters by their numbers: file%3Aprices.
     return [LoadFacts(symbol, unquote(source), *row) for symbol, source, *row in await cursor.fetchall()]
+
+
+async def fetch_runs(connection: Connection, first: int) -> list[RunFacts]:
+    """Return the newest `first` runs, newest first."""
+    cursor = await connection.execute(query("fetch_runs"), {"first": first})
+    return [RunFacts(*row) for row in await cursor.fetchall()]
+
+
+async def fetch_quality_warnings(connection: Connection, first: int) -> list[tuple[str, QualityWarning]]:
+    """Return the newest `first` warnings of the loaded bars with their markets, newest first."""
+    cursor = await connection.execute(query("fetch_quality_warnings"), {"first": first})
+    return [(symbol, QualityWarning(*row)) for symbol, *row in await cursor.fetchall()]
 
 
 async def fetch_next_refresh(connection: Connection, symbol: str) -> datetime | None:

@@ -31,6 +31,27 @@ CROSS JOIN jsonb_array_elements(raw_objects) WITH ORDINALITY AS raw (object, num
 ORDER BY loaded_at DESC, symbol COLLATE "C", month DESC, number
 LIMIT %(first)s
 
+-- name: fetch_runs
+-- the newest runs of all markets; as above, one whose lock nobody holds was killed
+SELECT market, task,
+       CASE WHEN state = 'running' AND NOT EXISTS (
+           SELECT FROM pg_locks
+           WHERE locktype = 'advisory' AND objsubid = 2
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND classid = hashtext('btcql.run')::oid AND objid = run_id::oid
+       ) THEN 'interrupted' ELSE state END,
+       started_at, ended_at, rows
+FROM pipeline_run
+ORDER BY started_at DESC, run_id DESC
+LIMIT %(first)s
+
+-- name: fetch_quality_warnings
+-- what is odd about the bars as they are loaded, the newest stretches first
+SELECT symbol, kind, source, from_at, to_at, bars, message
+FROM quality_warning
+ORDER BY from_at DESC, symbol COLLATE "C", number
+LIMIT %(first)s
+
 -- name: fetch_next_refresh
 -- when the market's refresh is planned
 SELECT next_at FROM pipeline_plan WHERE market = %s

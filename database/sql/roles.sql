@@ -92,7 +92,7 @@ DO $$
 DECLARE
     readable CONSTANT text[] := ARRAY[
         'candle', 'candle_1h', 'candle_1d', 'load', 'forecast', 'forecast_model', 'forecast_point', 'forecast_backtest',
-        'pipeline_run', 'pipeline_plan', 'api_key', 'data_version', 'aggregate_refresh'
+        'pipeline_run', 'pipeline_plan', 'quality_warning', 'api_key', 'data_version', 'aggregate_refresh'
     ];
     noting CONSTANT text := 'public.note_api_key_use(integer[], interval[])';
     relation text;

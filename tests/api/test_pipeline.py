@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from database.connection import connected
+from database.quality import QualityWarning, write_warnings
 from database.runs import Plan, recorded, write_plan
 from tests.api.markets import NOW, load, numbered, without
 from tests.api.serving import Api, serving
@@ -94,9 +95,49 @@ def test_loads_lead_from_a_market_to_its_raw_objects(database: Database, fresh: 
     assert newest == [{"rawObject": "raw/source=bitstamp/2024-01-01"}]
 
 
-@pytest.mark.parametrize("first", [0, -1, 1001, 2**31 - 1])
-def test_a_number_of_loads_out_of_bounds_is_named(api: Api, first: int) -> None:
-    error = api.error("query ($n: Int!) { pipeline { recentLoads(first: $n) { rows } } }", n=first)
+def test_runs_are_told_newest_first_with_how_they_went(database: Database, fresh: Api) -> None:
+    run(database.url, "BTC-USD", NOW)
+    run(database.url, "ETH-USD", NOW + HOUR, "no bars")
+    fields = "symbol task state startedAt endedAt rows"
+    with recorded(database.url, "BTC-USD", "import", lambda: NOW + 3 * HOUR):
+        told = fresh.ask(f"{{ pipeline {{ recentRuns {{ {fields} }} }} }}")["pipeline"]["recentRuns"]
+    assert [(found["symbol"], found["task"], found["state"], found["endedAt"]) for found in told] == [
+        ("BTC-USD", "import", "running", None),
+        ("ETH-USD", "refresh", "failed", "2024-01-11T14:34:56Z"),
+        ("BTC-USD", "refresh", "succeeded", "2024-01-11T13:34:56Z"),
+    ]
+    assert told[1]["startedAt"] == "2024-01-11T13:34:56Z"
+    newest = fresh.ask("{ pipeline { recentRuns(first: 1) { state } } }")["pipeline"]["recentRuns"]
+    assert newest == [{"state": "succeeded"}]
+
+
+def test_what_is_odd_about_the_loaded_bars_is_told(database: Database, fresh: Api) -> None:
+    load(database.url, "DAY-USD", numbered("2023-12-20", 20), "bitstamp")
+    found = QualityWarning(
+        "hole", "bitstamp", NOW - 240 * HOUR, NOW - 235 * HOUR, 5, "no bars for 5 hours <b>"
+    )
+    with connected(database.url) as connection:
+        write_warnings(connection, "DAY-USD", date(2024, 1, 1), [found])
+    fields = "symbol kind source from to bars message"
+    assert fresh.ask(f"{{ pipeline {{ qualityWarnings {{ {fields} }} }} }}")["pipeline"] == {
+        "qualityWarnings": [
+            {
+                "symbol": "DAY-USD",
+                "kind": "hole",
+                "source": "bitstamp",
+                "from": "2024-01-01T12:34:56Z",
+                "to": "2024-01-01T17:34:56Z",
+                "bars": 5,
+                "message": "no bars for 5 hours <b>",
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize("field", ["recentLoads", "recentRuns", "qualityWarnings"])
+@pytest.mark.parametrize("first", [0, 1001])
+def test_a_number_out_of_bounds_is_named(api: Api, field: str, first: int) -> None:
+    error = api.error(f"query ($n: Int!) {{ pipeline {{ {field}(first: $n) {{ symbol }} }} }}", n=first)
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert f"first: {first} " in error["message"]
 

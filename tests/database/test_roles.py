@@ -35,13 +35,14 @@ REFUSED = [
     "SET SESSION AUTHORIZATION btcql_writer",
     "SELECT * FROM pg_authid",
     "SELECT * FROM migration",
-    "SELECT * FROM quality_warning",
+    "SELECT * FROM pipeline_event",
     "SELECT pg_read_file('/etc/passwd')",
     "SELECT setval('forecast_forecast_id_seq', 1)",
 ]
 READABLE = (
     *("candle", "candle_1h", "candle_1d", "load"),
     *("forecast", "forecast_model", "forecast_point", "forecast_backtest"),
+    *("pipeline_run", "quality_warning"),
 )
 
 

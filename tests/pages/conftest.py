@@ -18,6 +18,7 @@ from tests.api.serving import Api, listens, serving
 from tests.conftest import Database, fresh_database
 from tests.pages.site import fill
 
+PATIENCE = 60_000  # ms: how fast a page is, is not for the tests to say
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = ("--disable-gpu", "--disable-background-networking", "--disable-component-update")
 
@@ -91,6 +92,7 @@ def browser(_pages: None) -> Iterator[Browser]:
         running = playwright.chromium.launch(
             executable_path=found, args=list(_ARGUMENTS), chromium_sandbox=os.getuid() != 0
         )
+        expect.set_options(timeout=PATIENCE)
         yield running
         running.close()
 
@@ -128,8 +130,7 @@ def visiting(browser: Browser, address: str, look: Look) -> Iterator[tuple[Page,
         reduced_motion="reduce",
         timezone_id="America/New_York",  # a page that shows the visitor's time for UTC is found out
     )
-    context.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
+    context.set_default_timeout(PATIENCE)
     watch = Watch(address)
     page = context.new_page()
     watch.attend(page)
@@ -137,6 +138,7 @@ def visiting(browser: Browser, address: str, look: Look) -> Iterator[tuple[Page,
         yield page, watch
         assert watch.unexpected() == []
     finally:
+        page.unroute_all(behavior="ignoreErrors")
         context.close()
 
 
@@ -174,7 +176,7 @@ def violations(page: Page) -> Callable[[], list[str]]:
         )  # by the browser's own door: the page lets no script in
         found = page.evaluate("axe.run({resultTypes: ['violations']})")
         return [
-            f"{violation['id']}: {node['target']} {node['failureSummary']}"
+            f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
             for violation in found["violations"]
             if violation["impact"] in {"serious", "critical"}
             for node in violation["nodes"]

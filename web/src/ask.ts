@@ -30,9 +30,17 @@ export interface Asking {
   /** Gives up after so long, in seconds. */
   seconds?: number;
   signal?: AbortSignal;
+  /** Told true when an answer takes so long that a person wonders (LONG), and false when that is over. */
+  waiting?: (waiting: boolean) => void;
 }
 
-interface Body {
+/** An answer as it came over HTTP: `body` is null where it was no GraphQL answer at all. */
+export interface Reply {
+  response: Response;
+  body: Body | null;
+}
+
+export interface Body {
   data?: unknown;
   errors?: { message?: unknown; extensions?: Record<string, unknown> | null }[];
   extensions?: { warnings?: unknown } | null;
@@ -40,6 +48,7 @@ interface Body {
 
 const KEPT_AS = "btcql:key";
 const PATIENCE = 30; // seconds
+export const LONG = 10; // seconds
 const ADVICE: Record<TroubleKind, string> = {
   down: "Look whether it runs (btcql serve) and the network is there, then try again.",
   slow: "It may be busy, or the question may be large. Try again, or ask for less.",
@@ -92,50 +101,60 @@ export function giveKey(key: string): void {
 export async function ask<Data>(
   query: string,
   variables: Record<string, unknown> = {},
-  { seconds = PATIENCE, signal }: Asking = {},
+  asking: Asking = {},
 ): Promise<Answer<Data>> {
+  const reply = await send({ query, variables }, {}, asking);
+  const trouble = troubleOf(reply);
+  if (trouble) throw trouble;
+  const warnings = reply.body?.extensions?.warnings;
+  return { data: reply.body?.data as Data, warnings: Array.isArray(warnings) ? (warnings as Warning[]) : [] };
+}
+
+/** Sends a GraphQL request, with the key that was given unless `headers` have one; rejects as `ask` does. */
+export async function send(
+  request: object,
+  headers: Record<string, string> = {},
+  { seconds = PATIENCE, signal, waiting = () => {} }: Asking = {},
+): Promise<Reply> {
   const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(), seconds * 1000);
+  const timers = [setTimeout(() => patience.abort(), seconds * 1000), setTimeout(() => waiting(true), LONG * 1000)];
   const key = givenKey();
-  let response: Response;
-  let text: string;
+  const own = new Headers({
+    "content-type": "application/json",
+    accept: "application/graphql-response+json, application/json",
+  });
+  for (const [name, value] of Object.entries(headers)) own.set(name, value);
+  if (key && !own.has("authorization") && !own.has("x-api-key")) own.set("authorization", `Bearer ${key}`);
   try {
-    response = await fetch("/graphql", {
+    const response = await fetch("/graphql", {
       method: "POST",
-      headers: {
-        "content-type": "application/json",
-        accept: "application/graphql-response+json, application/json",
-        ...(key && { authorization: `Bearer ${key}` }),
-      },
-      body: JSON.stringify({ query, variables }),
+      headers: own,
+      body: JSON.stringify(request),
       signal: signal ? AbortSignal.any([signal, patience.signal]) : patience.signal,
     });
-    text = await response.text();
+    return { response, body: bodyOf(await response.text()) };
   } catch (error) {
     if (signal?.aborted) throw error;
     if (patience.signal.aborted) throw new Trouble("slow", `The server did not answer within ${seconds} seconds.`);
     throw new Trouble("down", "The server does not answer.");
   } finally {
-    clearTimeout(timer);
+    timers.forEach(clearTimeout);
+    waiting(false);
   }
-  return answerOf<Data>(response, text);
 }
 
-function answerOf<Data>(response: Response, text: string): Answer<Data> {
-  const body = bodyOf(text);
-  const [error] = body?.errors ?? [];
+/** Returns what is wrong with an answer, null if nothing is. */
+export function troubleOf({ response, body }: Reply): Trouble | null {
+  const [error] = Array.isArray(body?.errors) ? body.errors : [];
   if (!body || (!error && !body.data)) {
     const said = `What came (HTTP ${response.status}) is no answer of the API's.`;
-    throw new Trouble(response.status === 502 || response.status === 504 ? "down" : "unreadable", said);
+    return new Trouble(response.status === 502 || response.status === 504 ? "down" : "unreadable", said);
   }
-  if (error) {
-    const code = typeof error.extensions?.["code"] === "string" ? error.extensions["code"] : null;
-    const wait = Number(error.extensions?.["retryAfter"] ?? response.headers.get("retry-after"));
-    const message = typeof error.message === "string" && error.message ? error.message : "The API gave no reason.";
-    throw new Trouble(KINDS[code ?? ""] ?? "refused", message, code, wait > 0 ? wait : null, error.extensions ?? {});
-  }
-  const warnings = body.extensions?.warnings;
-  return { data: body.data as Data, warnings: Array.isArray(warnings) ? (warnings as Warning[]) : [] };
+  if (!error) return null;
+  const code = typeof error.extensions?.["code"] === "string" ? error.extensions["code"] : null;
+  const wait = Number(error.extensions?.["retryAfter"] ?? response.headers.get("retry-after"));
+  const message = typeof error.message === "string" && error.message ? error.message : "The API gave no reason.";
+  return new Trouble(KINDS[code ?? ""] ?? "refused", message, code, wait > 0 ? wait : null, error.extensions ?? {});
 }
 
 function bodyOf(text: string): Body | null {
