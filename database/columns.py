@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from struct import Struct
 from typing import Any, LiteralString, TypeAlias
 
@@ -33,13 +34,20 @@ async def fetch_columns(
 
     After them come the values of the queries `scalars`, seen at the same instant.
     """
-    aggregates = ", ".join([f"array_agg({name})" for name in names] + [f"({scalar})" for scalar in scalars])
-    statement = f"SELECT {aggregates} FROM ({query}) AS row"  # noqa: S608 - both are the program's own text
+    statement = _statement(query, tuple(names), scalars)
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(statement, parameters)
         result = cursor.pgresult
         assert result is not None
         return [result.get_value(0, i) for i in range(len(names) + len(scalars))]
+
+
+@cache
+def _statement(
+    query: LiteralString, names: tuple[LiteralString, ...], scalars: tuple[LiteralString, ...]
+) -> LiteralString:
+    aggregates = ", ".join([f"array_agg({name})" for name in names] + [f"({scalar})" for scalar in scalars])
+    return f"SELECT {aggregates} FROM ({query}) AS row"  # noqa: S608 - both are the program's own text
 
 
 def floats(array: bytes | None) -> Floats:

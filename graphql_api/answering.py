@@ -106,9 +106,7 @@ class Answering:
         state = self.state
         reads = Versioned(self._pool, state.version if state else None)
         try:
-            answer, extent = await self._execute(
-                operation, variables, replace(context, pool=reads), reads.version
-            )
+            answer, extent = await self._execute(operation, variables, context, reads)
             if (
                 extent.reads + extent.remembered > 1
                 and not answer.errors
@@ -117,9 +115,7 @@ class Answering:
             ):
                 async with self._pool.snapshot() as snapshot:
                     reads = Versioned(snapshot, None)
-                    answer, extent = await self._execute(
-                        operation, variables, replace(context, pool=reads), reads.version
-                    )
+                    answer, extent = await self._execute(operation, variables, context, reads)
         except (DatabaseUnavailableError, QueryError) as error:
             return Answer.refusing(error)
         if answer.errors:
@@ -136,10 +132,10 @@ class Answering:
         operation: Operation,
         variables: Mapping[str, Any] | None,
         context: Context,
-        version: int | None,
+        reads: Versioned,
     ) -> tuple[Answer, Extent]:
         extent = Extent()
-        context = replace(context, extent=extent, facts=self._markets.of(version))
+        context = replace(context, pool=reads, extent=extent, facts=self._markets.of(reads.version))
         return await self._executor.execute(operation, variables, context), extent
 
 

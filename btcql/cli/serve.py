@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -80,7 +81,13 @@ def serve(
             typer.echo("Ctrl-C stops it.")
         else:
             threading.Thread(target=_end_with_stdin, args=[server], daemon=True).start()
-        server.run()
+        # What the program is made of is never garbage: looking through it only makes all requests wait.
+        gc.collect()
+        gc.freeze()
+        try:
+            server.run()
+        finally:
+            gc.unfreeze()
 
 
 def require_free_port(settings: Settings) -> None:
