@@ -45,7 +45,7 @@ STAGES = {
 OVERHEAD = "Luigi's overhead"
 
 _COPY_DATABASE = "plain_copy"
-_COPY = b"COPY candle (ts, open, high, low, close, volume, minutes, symbol) FROM STDIN (FORMAT csv)"
+_COPY = b"COPY scaled_candle (ts, open, high, low, close, volume, minutes, symbol) FROM STDIN (FORMAT csv)"
 _PIECE_BYTES = 1 << 20
 
 # The contents of a table in one number, whatever the order of its rows; and what the API would read of it.

@@ -37,7 +37,7 @@ from database.migrate import migrate
 from database.server import EmbeddedServer
 from database.writers import MonthLoad, load_month, refresh_aggregates
 
-_COPY = "\\copy candle (ts, open, high, low, close, volume, minutes, symbol) FROM '{}' (FORMAT csv)"
+_COPY = "\\copy scaled_candle (ts, open, high, low, close, volume, minutes, symbol) FROM '{}' (FORMAT csv)"
 _CONTENTS = "SELECT count(*), sum(hash_record_extended(candle.*, 0)::numeric) FROM candle"
 _AGGREGATED = "SELECT ts, open, high, low, close, volume, observed FROM candle_1d ORDER BY ts"
 _RAW = """
@@ -47,7 +47,7 @@ _RAW = """
 """
 _SIZES = """
     SELECT sum(before_compression_total_bytes), sum(after_compression_total_bytes)
-    FROM chunk_columnstore_stats('candle')
+    FROM chunk_columnstore_stats('scaled_candle')
 """
 
 
@@ -164,10 +164,10 @@ def measure_reads(bench: Bench, runs: int) -> None:
         load(url, bench.months)
         with connected(url, autocommit=True) as connection:
             refresh_aggregates(connection)
-            connection.execute("ANALYZE candle")
+            connection.execute("ANALYZE scaled_candle")
             before = answers(url)
             ratio = read_ratio(url, runs)
-            for (chunk,) in connection.execute("SELECT show_chunks('candle')::text").fetchall():
+            for (chunk,) in connection.execute("SELECT show_chunks('scaled_candle')::text").fetchall():
                 connection.execute("CALL convert_to_columnstore(%s::regclass)", [chunk])
             uncompressed, compressed = connection.execute(_SIZES.encode()).fetchall()[0]
         print(f"daily bars, raw rows / aggregate        {ratio}   (goal: 100)")

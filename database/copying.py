@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from database.connection import Connection
+from database.scaling import find_unit, scaled
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no header extension
 _TRAILER = b"\xff\xff"
 _POSTGRES_EPOCH_US = 946_684_800_000_000
 _BLOCK_ROWS = 8192  # stays in the processor's cache; a month at once is slower
-_COLUMNS = (
+_PRICES = ("open", "high", "low", "close")
+_BAR = (
     ("ts", ">i8"),  # a timestamptz travels as microseconds since 2000-01-01
     ("open", ">f8"),
     ("high", ">f8"),
@@ -22,17 +24,23 @@ _COLUMNS = (
     ("volume", ">f8"),
     ("minutes", ">i2"),
 )
+_UNITS = {"price_unit": _PRICES, "volume_unit": ("volume",)}
+_COLUMNS = (*_BAR, *((name, ">f4") for name in _UNITS))
 
 
 def copy_bars(connection: Connection, table: str, symbol: str, bars: pa.Table) -> None:
-    """Copy `bars` of one market into `table`.
+    """Copy `bars` of one market into `table`, scaled_candle or one like it.
 
     `bars` has the columns ts (timestamp[us, UTC]), open, high, low, close, volume (float64) and minutes
-    (int16), without nulls.
+    (int16), without nulls. All of their prices get one unit, and all of their volumes.
     """
-    columns = {name: bars.column(name).to_numpy() for name, _ in _COLUMNS}
+    columns = {name: bars.column(name).to_numpy() for name, _ in _BAR}
     columns["ts"] = columns["ts"].astype("datetime64[us]").view(np.int64) - _POSTGRES_EPOCH_US
     block = _rows(symbol, min(_BLOCK_ROWS, bars.num_rows))
+    for name, measured in _UNITS.items():
+        unit = find_unit([columns[column] for column in measured])
+        columns |= {column: scaled(columns[column], unit) for column in measured}
+        block[name] = unit
     names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in (*_COLUMNS, ("symbol", "")))
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(sql.Identifier(table), names)
     with connection.cursor().copy(statement) as copy:

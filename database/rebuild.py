@@ -22,7 +22,7 @@ from database.writers import read_markers
 _MAINTENANCE = "postgres"
 _REMADE = [
     "migration",
-    "candle",
+    "scaled_candle",
     "candle_hour",
     "candle_day",
     "aggregate_refresh",

@@ -74,7 +74,7 @@ def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
         if connection.execute(query("find_bar"), [load.symbol, starts, ends]).fetchone():
             result, days = _replace_bars(connection, load)
         else:
-            copy_bars(connection, "candle", load.symbol, load.bars)
+            copy_bars(connection, "scaled_candle", load.symbol, load.bars)
             result, days = LoadResult(load.bars.num_rows, 0), _days_of(load.bars)
         _mark_days(connection, load.symbol, days)
         connection.execute(query("write_marker"), _marker(load))

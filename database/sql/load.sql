@@ -37,28 +37,28 @@ SELECT true
 FROM unnest(%(instants)s::timestamptz[]) AS instant
 WHERE NOT EXISTS (
     SELECT FROM timescaledb_information.chunks
-    WHERE hypertable_schema = 'public' AND hypertable_name = 'candle'
+    WHERE hypertable_schema = 'public' AND hypertable_name = 'scaled_candle'
       AND range_start <= instant AND instant < range_end
 )
 LIMIT 1;
 
 -- name: touch_chunks
 -- Rows of no market, removed at once: the chunks that they were put into stay.
-INSERT INTO candle (ts, open, high, low, close, volume, minutes, symbol)
+INSERT INTO scaled_candle (ts, open, high, low, close, volume, minutes, symbol)
 SELECT instant, 1, 1, 1, 1, 0, 1, '' FROM unnest(%(instants)s::timestamptz[]) AS instant
 ON CONFLICT (symbol, ts) DO NOTHING;
 
 -- name: untouch_chunks
 -- In the transaction of touch_chunks: nobody else ever sees those rows.
-DELETE FROM candle WHERE symbol = '' AND ts = ANY (%(instants)s::timestamptz[]);
+DELETE FROM scaled_candle WHERE symbol = '' AND ts = ANY (%(instants)s::timestamptz[]);
 
 -- name: find_bar
 -- Whether the month has bars already: an empty one is copied into directly.
-SELECT true FROM candle WHERE symbol = %s AND ts >= %s::timestamptz AND ts < %s::timestamptz LIMIT 1;
+SELECT true FROM scaled_candle WHERE symbol = %s AND ts >= %s::timestamptz AND ts < %s::timestamptz LIMIT 1;
 
 -- name: create_staging
 -- Beside the bars, so that only rows that differ are touched.
-CREATE TEMPORARY TABLE staging (LIKE candle) ON COMMIT DROP;
+CREATE TEMPORARY TABLE staging (LIKE scaled_candle) ON COMMIT DROP;
 
 -- name: drop_staging
 -- A second month may be loaded in the same transaction.
@@ -67,19 +67,23 @@ DROP TABLE staging;
 -- name: remove_absent
 -- Bars that the corrected month no longer has; one row each, with its day. The bounds' type is said, for
 -- TimescaleDB 2.28 finds no row of the columnstore by a date and removes none, without an error.
-DELETE FROM candle
+DELETE FROM scaled_candle
 WHERE symbol = %s AND ts >= %s::timestamptz AND ts < %s::timestamptz AND ts NOT IN (SELECT ts FROM staging)
 RETURNING date_trunc('day', ts, 'UTC');
 
 -- name: upsert_staged
--- One row for each bar that is new or different, with its day.
-INSERT INTO candle AS old
+-- One row for each bar that is new or different, with its day. The same numbers in other units are the same bar.
+INSERT INTO scaled_candle AS old
 SELECT * FROM staging
 ON CONFLICT (symbol, ts) DO UPDATE
 SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
-    volume = excluded.volume, minutes = excluded.minutes
-WHERE (old.open, old.high, old.low, old.close, old.volume, old.minutes)
-    IS DISTINCT FROM (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.minutes)
+    volume = excluded.volume, minutes = excluded.minutes, price_unit = excluded.price_unit,
+    volume_unit = excluded.volume_unit
+WHERE (old.open / old.price_unit, old.high / old.price_unit, old.low / old.price_unit, old.close / old.price_unit,
+       old.volume / old.volume_unit, old.minutes)
+    IS DISTINCT FROM
+      (excluded.open / excluded.price_unit, excluded.high / excluded.price_unit, excluded.low / excluded.price_unit,
+       excluded.close / excluded.price_unit, excluded.volume / excluded.volume_unit, excluded.minutes)
 RETURNING date_trunc('day', ts, 'UTC');
 
 -- name: write_marker
@@ -94,7 +98,7 @@ SET sources = excluded.sources, input_sha256 = excluded.input_sha256, raw_object
 
 -- name: remove_bars
 -- All of a market's.
-DELETE FROM candle WHERE symbol = %s;
+DELETE FROM scaled_candle WHERE symbol = %s;
 
 -- name: remove_markers
 -- All of a market's.

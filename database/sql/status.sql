@@ -18,11 +18,11 @@ END;
 -- name: find_hypertable
 -- Whether the bars are in one: a database that was made without TimescaleDB has a plain table.
 SELECT true FROM timescaledb_information.hypertables
-WHERE hypertable_schema = 'public' AND hypertable_name = 'candle';
+WHERE hypertable_schema = 'public' AND hypertable_name IN ('scaled_candle', 'candle');
 
 -- name: read_table_size
--- With its indexes.
-SELECT pg_size_pretty(pg_total_relation_size('candle'));
+-- With its indexes; `candle` is the table's name before migration 0012.
+SELECT pg_size_pretty(pg_total_relation_size(coalesce(to_regclass('scaled_candle'), 'candle'::regclass)));
 
 -- name: read_waiting_days
 -- The days of each market whose aggregates are older than its bars.
@@ -46,17 +46,18 @@ ORDER BY symbol;
 
 -- name: read_hypertable
 -- The bars' size with their indexes, and how many of its chunks are in the columnstore.
-SELECT pg_size_pretty(hypertable_size('candle')),
+SELECT pg_size_pretty(hypertable_size(coalesce(to_regclass('scaled_candle'), 'candle'::regclass))),
        count(*),
        count(*) FILTER (WHERE is_compressed)
 FROM timescaledb_information.chunks
-WHERE hypertable_schema = 'public' AND hypertable_name = 'candle';
+WHERE hypertable_schema = 'public' AND hypertable_name IN ('scaled_candle', 'candle');
 
 -- name: read_watermarks
--- The end of the newest bucket that each aggregate has, the finer first; an empty one's is before all years.
+-- The end of the newest bucket that each aggregate has, the finer first; an empty one's is before all years. By
+-- the buckets: TimescaleDB's own note of it begins with the first refresh, which a migrated one has still to see.
 SELECT user_view_name, CASE WHEN watermark > '1000-01-01' THEN watermark END
 FROM _timescaledb_catalog.continuous_agg
-CROSS JOIN LATERAL _timescaledb_functions.cagg_watermark(mat_hypertable_id) AS ticks
+CROSS JOIN LATERAL _timescaledb_functions.cagg_watermark_materialized(mat_hypertable_id) AS ticks
 CROSS JOIN LATERAL _timescaledb_functions.to_timestamp(ticks) AS watermark
 WHERE user_view_schema = 'public'
 ORDER BY mat_hypertable_id;

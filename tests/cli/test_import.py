@@ -36,12 +36,15 @@ def test_a_file_of_days_arrives_and_the_same_again_changes_nothing(btcql: Comman
     assert btcql.rows("SELECT count(*), sum(observed) FROM candle_1d") == [(DAYS, DAYS)]
     assert btcql.rows("SELECT sum(rows), count(*) FROM load") == [(DAYS, 17)]
     assert btcql.rows("SELECT count(*), count(DISTINCT based_on) FROM forecast") == [(1, 1)]
-    before = btcql.rows("SELECT * FROM load ORDER BY month"), btcql.rows("SELECT xmin, ctid FROM candle")
+    before = (
+        btcql.rows("SELECT * FROM load ORDER BY month"),
+        btcql.rows("SELECT xmin, ctid FROM scaled_candle"),
+    )
     again = btcql.succeed("import", file, "--source", "bitstamp", "--timeframe", "1d")
     assert "0 rows written, 0 removed" in again
     assert before == (
         btcql.rows("SELECT * FROM load ORDER BY month"),
-        btcql.rows("SELECT xmin, ctid FROM candle"),
+        btcql.rows("SELECT xmin, ctid FROM scaled_candle"),
     )
 
 

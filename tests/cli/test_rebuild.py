@@ -80,8 +80,8 @@ def test_it_equals_the_one_that_grew_and_the_api_answers_on(btcql: Command, tmp_
         before = table_hashes(url)
         issued = btcql.rows("SELECT * FROM forecast ORDER BY forecast_id")
         with connected(url) as connection:
-            connection.execute("UPDATE candle SET close = high WHERE symbol = 'ETH-USD'")
-            connection.execute("DELETE FROM candle WHERE symbol = 'BTC-USD' AND ts < '2022-06-01'")
+            connection.execute("UPDATE scaled_candle SET close = high WHERE symbol = 'ETH-USD'")
+            connection.execute("DELETE FROM scaled_candle WHERE symbol = 'BTC-USD' AND ts < '2022-06-01'")
         with asking(api) as wrong:
             said = btcql.succeed("rebuild")
         assert f"{DAYS + 20} rows written" in said

@@ -67,6 +67,10 @@ def day_bars(month: date, day: int, minutes: int, seed: int) -> pd.DataFrame:
     index = start + pd.to_timedelta(np.sort(slots) * minutes, unit="min")
     low, open_, close, high = np.sort(random.lognormal(8, 3, (4, len(slots))), axis=0)
     volume = random.lognormal(0, 5, len(slots)) * (random.random(len(slots)) < 0.9)
+    if seed % 2:
+        # decimals, which are kept as whole numbers as long as all of their month are
+        low, open_, close, high = (np.ceil(price * 100) / 100 for price in (low, open_, close, high))
+        volume = np.round(volume, seed % 9)
     values = {"open": open_, "high": high, "low": low, "close": close, "volume": volume, "minutes": minutes}
     return pd.DataFrame(values, index=index.rename("ts"))
 

@@ -27,7 +27,10 @@ def test_the_same_data_hash_alike_and_one_changed_bit_shows(
         assert len(set(table_hashes(other.url).values())) == 1, "all are empty"
         assert _fill(other.url, 2) == hashes
         with psycopg.connect(other.url) as connection:
-            connection.execute("UPDATE candle SET volume = volume * (1 + 2.3e-16) WHERE ts = '2024-03-02'")
+            connection.execute(
+                "UPDATE scaled_candle SET volume_unit = 1,"
+                " volume = volume / volume_unit * (1 + 2.3e-16) WHERE ts = '2024-03-02'"
+            )
         changed = table_hashes(other.url)
     assert {table for table in hashes if changed[table] != hashes[table]} == {"candle"}
     assert len(set(hashes.values())) == len(hashes)

@@ -17,7 +17,7 @@ from tests.database.test_writers import MARCH, load
 
 REFUSED = [
     "INSERT INTO load SELECT * FROM load",
-    "UPDATE candle SET close = 1",
+    "UPDATE scaled_candle SET close = 1",
     "DELETE FROM forecast",
     "TRUNCATE load",
     "CREATE TABLE mine (x integer)",
@@ -26,8 +26,8 @@ REFUSED = [
     "CREATE VIEW mine AS SELECT 1",
     "CREATE FUNCTION mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
     "CREATE DATABASE mine",
-    "DROP TABLE candle",
-    "ALTER TABLE candle ADD COLUMN x integer",
+    "DROP TABLE scaled_candle",
+    "ALTER TABLE scaled_candle ADD COLUMN x integer",
     "ALTER ROLE btcql_reader SUPERUSER",
     "COPY load FROM STDIN",
     "COPY load TO PROGRAM 'cat'",
@@ -36,6 +36,7 @@ REFUSED = [
     "SELECT * FROM pg_authid",
     "SELECT * FROM migration",
     "SELECT * FROM pipeline_event",
+    "SELECT * FROM scaled_candle",
     "SELECT pg_read_file('/etc/passwd')",
     "SELECT setval('forecast_forecast_id_seq', 1)",
 ]

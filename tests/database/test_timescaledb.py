@@ -34,7 +34,7 @@ def community(database: Database) -> str:
 
 
 def compress(connection: Connection) -> None:
-    for (chunk,) in connection.execute("SELECT show_chunks('candle')::text").fetchall():
+    for (chunk,) in connection.execute("SELECT show_chunks('scaled_candle')::text").fetchall():
         connection.execute("CALL convert_to_columnstore(%s::regclass, if_not_columnstore => true)", [chunk])
 
 
@@ -58,7 +58,7 @@ def load_two_markets(url: str) -> None:
 def drop_bars_before_march_18(url: str) -> None:
     with connected(url, autocommit=True) as connection:
         # chunks are of 90 days since 1970: one of them ends here
-        connection.execute("SELECT drop_chunks('candle', TIMESTAMPTZ '2024-03-18')")
+        connection.execute("SELECT drop_chunks('scaled_candle', TIMESTAMPTZ '2024-03-18')")
 
 
 def days(url: str) -> list[tuple[Any, ...]]:
@@ -78,7 +78,7 @@ def test_the_policies_wait_for_the_night_and_the_hours_come_before_the_days(comm
         "SELECT hypertable_name, next_start > now() + INTERVAL '2 hours', next_start"
         " FROM timescaledb_information.jobs WHERE job_id >= 1000 ORDER BY next_start",
     )
-    assert [job[:2] for job in jobs] == [("candle", True), ("candle_hour", True), ("candle_day", True)]
+    assert [job[:2] for job in jobs] == [("scaled_candle", True), ("candle_hour", True), ("candle_day", True)]
 
 
 def test_a_snapshot_keeps_the_bars_of_a_chunk_that_is_recompressed_under_it(community: str) -> None:

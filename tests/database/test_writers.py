@@ -94,12 +94,12 @@ def test_the_same_input_again_touches_nothing(database: Database) -> None:
     month = month_load(month_bars(MARCH, 100), MARCH, "a")
     load(database.url, month)
     before = (
-        rows(database.url, "SELECT ctid, xmin, * FROM candle ORDER BY ts"),
+        rows(database.url, "SELECT ctid, xmin, * FROM scaled_candle ORDER BY ts"),
         rows(database.url, "TABLE load"),
     )
     assert load(database.url, month) == LoadResult(0, 0)
     assert before == (
-        rows(database.url, "SELECT ctid, xmin, * FROM candle ORDER BY ts"),
+        rows(database.url, "SELECT ctid, xmin, * FROM scaled_candle ORDER BY ts"),
         rows(database.url, "TABLE load"),
     )
 

@@ -43,7 +43,10 @@ class World:
 
     def rows(self, symbol: str) -> dict[datetime, tuple[Any, ...]]:
         """Each bar's values with its place and its transaction in the table."""
-        query = "SELECT ts, close, volume, minutes, xmin::text, ctid::text FROM candle WHERE symbol = %s"
+        query = (
+            "SELECT ts, candle.close, candle.volume, candle.minutes, kept.xmin::text, kept.ctid::text"
+            " FROM candle JOIN scaled_candle AS kept USING (symbol, ts) WHERE symbol = %s"
+        )
         with connected(self.running.database_url) as connection:
             return {ts: tuple(rest) for ts, *rest in connection.execute(query, [symbol])}
 
