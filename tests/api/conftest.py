@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from itertools import count
 
 import pandas as pd
 import pytest
@@ -17,6 +18,8 @@ from tests.api.serving import Api, listens, serving
 from tests.api.sockets import until
 from tests.conftest import Database
 
+_turns = count(1)
+
 
 @pytest.fixture(scope="session")
 def bars() -> pd.DataFrame:
@@ -27,7 +30,8 @@ def bars() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def markets_url(server_url: str, edition: str, bars: pd.DataFrame) -> str:
     """The address of a database with the markets BTC-USD, DAY-USD, GAP-USD, FAKE-USD and NEW-USD."""
-    url = create_database(server_url, f"markets_{os.getpid()}")
+    # An edition may have more than one turn in a process, by what tests it is handed.
+    url = create_database(server_url, f"markets_{os.getpid()}_{next(_turns)}")
     migrate(url)
     load(url, "BTC-USD", bars, "bitstamp", "file:archive")
     load(url, "DAY-USD", numbered("2023-12-01", 41), "bitstamp")
