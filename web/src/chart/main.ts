@@ -9,7 +9,7 @@ import { drawBanners } from "./banners";
 import { saveCsv, savePicture } from "./downloads";
 import { Figures, sentence } from "./figures";
 import { Forecasts } from "./forecasts";
-import { PriceFormat } from "./formats";
+import { PriceFormat, barTime } from "./formats";
 import { DAY_MS, endOf, nameOfBars, nameOfRange } from "./intervals";
 import { listen } from "./keyboard";
 import { Legend } from "./legend";
@@ -25,6 +25,7 @@ import { Toolbar } from "./toolbar";
 import { Waiting } from "./waiting";
 
 const DEFAULT_SYMBOL = "BTC-USD";
+const MOVED_MS = 250; // after the last key: who holds one down is told once
 
 class ChartPage {
   private view = readView(location.search);
@@ -35,6 +36,7 @@ class ChartPage {
   private asking: AbortController | null = null;
   private answerOf = "";
   private pointed: number | null = null;
+  private moved = 0;
 
   private readonly legend = new Legend(find("legend", HTMLElement));
   private readonly figures = new Figures();
@@ -200,13 +202,23 @@ class ChartPage {
       this.chart.point(null, null);
       this.legend.point(null);
     };
+    const moving = (move: () => void) => {
+      move();
+      clearTimeout(this.moved);
+      this.moved = setTimeout(() => this.tellSeen(), MOVED_MS);
+    };
     listen(this.place, {
-      pan: (part) => this.chart.pan(part),
-      zoom: (factor) => this.chart.zoom(factor),
-      fit: () => this.chart.fit(),
+      pan: (part) => moving(() => this.chart.pan(part)),
+      zoom: (factor) => moving(() => this.chart.zoom(factor)),
+      fit: () => moving(() => this.chart.fit()),
       step: (bars) => this.step(bars),
       leave,
     });
+  }
+
+  private tellSeen(): void {
+    const [seen, interval] = [this.chart.seen(), this.answered?.market.interval];
+    if (seen && interval) this.tell(`In view: ${seen.map((at) => barTime(at, interval)).join(" to ")}.`);
   }
 
   private step(bars: number): void {

@@ -178,6 +178,12 @@ export class PriceChart {
     else this.chart.setCrosshairPosition(price, timeOf(start), this.fan);
   }
 
+  /** Return the starts of the first and the last bar that are seen, epoch milliseconds; null while there is none. */
+  seen(): [first: number, last: number] | null {
+    const seen = this.chart.timeScale().getVisibleRange();
+    return seen && [Number(seen.from) * 1000, Number(seen.to) * 1000];
+  }
+
   /** Return a picture of the chart as it is seen. */
   picture(): HTMLCanvasElement {
     return this.chart.takeScreenshot(true);
