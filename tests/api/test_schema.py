@@ -95,7 +95,16 @@ FIELDS = {
     ),
     "PipelineStatus": (
         "lastRunAt: DateTime | lastSuccessAt: DateTime | state: String! | visualiserUrl: String"
-        " | recentLoads(first: Int! = 20): [Load!]!"
+        " | recentLoads(first: Int! = 20): [Load!]! | recentRuns(first: Int! = 20): [PipelineRun!]!"
+        " | qualityWarnings(first: Int! = 20): [QualityWarning!]!"
+    ),
+    "PipelineRun": (
+        "symbol: String! | task: String! | state: String! | startedAt: DateTime! | endedAt: DateTime"
+        " | rows: Int!"
+    ),
+    "QualityWarning": (
+        "symbol: String! | kind: String! | source: String! | from: DateTime! | to: DateTime! | bars: Int!"
+        " | message: String!"
     ),
     "Load": (
         "symbol: String! | source: String! | from: DateTime! | to: DateTime! | rows: Int!"

@@ -43,7 +43,6 @@ REFUSED = [
 READABLE = (
     *("candle", "candle_1h", "candle_1d", "load"),
     *("forecast", "forecast_model", "forecast_point", "forecast_backtest"),
-    *("pipeline_run", "quality_warning"),
 )
 
 
