@@ -41,7 +41,7 @@ class Tally:
 
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
-    mixed: int = 0
+    mixed: Counter[str] = field(default_factory=Counter)
     behind: int = 0
     seconds: list[float] = field(default_factory=list)
     memory: list[tuple[float, int]] = field(default_factory=list)
@@ -80,7 +80,7 @@ async def client(http: httpx.AsyncClient, pool: list[Question], tally: Tally, st
         if phase == "soak":
             tally.seconds.append(time.monotonic() - began)
         tally.statuses[phase, outcome.status] += 1
-        tally.mixed += outcome.is_mixed
+        tally.mixed.update([question.name] if outcome.is_mixed else [])
         tally.behind += outcome.is_behind
         allowed = outcome.status == 503 and "outage" in {phase, tally.phase}
         if outcome.problem and not allowed:
@@ -237,7 +237,7 @@ def verdict(tally: Tally, began: float, recovery: float, loads: int, edition: st
         print(f"  {times} x {problem}")
     claims = {
         "no error": not tally.problems,
-        f"every answer of one data version ({tally.mixed} mixed)": not tally.mixed,
+        f"every answer of one data version (mixed: {dict(tally.mixed) or 'none'})": not tally.mixed,
         f"memory {first:.0f} MB after warm-up, {last:.0f} MB at the end": last <= first * (1 + GROWTH_SHARE),
         "loads went on behind": loads > 0,
         f"cached answers go on without the database ({outage.get(200, 0)})": outage.get(200, 0) > 0,

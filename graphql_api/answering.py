@@ -101,17 +101,20 @@ class Answering:
 
         Reads see what is committed. One version it was, if every read says so itself (a series does), or if
         it is the same afterwards. If not, all is read again in one snapshot, which costs two more journeys to
-        the database.
+        the database. So it is where aggregates may change under several reads before the version does: until
+        those of a load are refreshed.
         """
         state = self.state
         reads = Versioned(self._pool, state.version if state else None)
         try:
             answer, extent = await self._execute(operation, variables, context, reads)
-            if (
-                extent.reads + extent.remembered > 1
-                and not answer.errors
-                and not extent.is_known_as(reads.version)
-                and await self._pool.run(fetch_version) != reads.version
+            if not answer.errors and (
+                (extent.reads > 1 and (state is None or not state.settled))
+                or (
+                    extent.reads + extent.remembered > 1
+                    and not extent.is_known_as(reads.version)
+                    and await self._pool.run(fetch_version) != reads.version
+                )
             ):
                 async with self._pool.snapshot() as snapshot:
                     reads = Versioned(snapshot, None)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from database.connection import connected
 from database.pool import Pool
+from database.readers.bars import fetch_bars
 from tests.api.markets import load, numbered
 from tests.api.serving import UNLIMITED, Api, listens, serving, wait_for
 from tests.conftest import Database
@@ -80,3 +82,30 @@ def test_an_answer_of_two_versions_is_made_anew_of_one(
 
         monkeypatch.setattr(Pool, "run", racing)
         assert last_close(api) == 31
+
+
+def test_an_answer_is_of_one_state_of_the_aggregates_while_they_are_refreshed(
+    plain: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On TimescaleDB Community they change by transactions of their own, before the version does."""
+    load(plain.url, "DAY-USD", numbered("2023-12-01", 30), "bitstamp")
+    with serving(plain.url, settings=UNCACHED) as api, connected(plain.url, autocommit=True) as writer:
+        listens(api)
+        assert last_close(api) == 30
+        writer.execute("INSERT INTO aggregate_refresh (from_day, to_day) VALUES ('2023-12-01', '2024-01-01')")
+        writer.execute('SELECT pg_notify(\'btcql_change\', \'{"symbol": "DAY-USD", "kind": "load"}\')')
+        short = {"query": '{ market(symbol: "DAY-USD") { price { value } } }'}
+        wait_for(
+            lambda: api.http.get("/graphql", params=short).headers["cache-control"] == "public, max-age=1"
+        )
+        run, reads = Pool.run, iter(range(1, 100))
+
+        async def refreshing(self: Pool, reader: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            if reader is fetch_bars and next(reads) == 2:
+                writer.execute("UPDATE candle_day SET close = 99")
+            return await run(self, reader, *args, **kwargs)
+
+        monkeypatch.setattr(Pool, "run", refreshing)
+        found = api.market(f"a: {LAST} b: {LAST}", "DAY-USD")
+        assert found["a"] == found["b"]
+        assert next(reads) > 2, "it was between the two that they changed"
