@@ -24,7 +24,7 @@ def test_it_tells_how_the_pipeline_stands_to_everybody(
 ) -> None:
     page.goto("/pipeline")
     expect(page.get_by_role("status")).to_contain_text(
-        "It is succeeded. The last run began 2024-01-11 02:34, the last success ended 2024-01-11 02:37."
+        "State: succeeded. The last run began 2024-01-11 02:34, the last success ended 2024-01-11 02:37."
     )
     expect(row(page, "Markets", "BTC-USD")).to_have_text(
         "BTC-USD bitstamp 2019-01-01 00:00 2024-01-11 12:30 4 min yes \N{EN DASH}", use_inner_text=True

@@ -53,7 +53,7 @@ const LOADS: Column<Load>[] = [
 
 function show({ pipeline, markets, server }: Status, warnings: Warning[]): void {
   notices.replaceChildren(...warnings.map(({ message }) => notice(text(message))));
-  state.replaceChildren(`It is ${text(pipeline?.state)}`, ". ");
+  state.replaceChildren(`State: ${text(pipeline?.state)}. `);
   state.append(`The last run began ${instant(pipeline?.lastRunAt)}, the last success ended ${instant(pipeline?.lastSuccessAt)}. `);
   state.append(...visualiser(pipeline?.visualiserUrl));
   tables.replaceChildren(
