@@ -34,6 +34,8 @@ ELSEWHERE = {
     "btcql db roles": "tests/cli/test_roles.py",
     "docker compose": "there is no Docker engine",
     "deploy/make-secrets.sh": "tests/deploy/test_compose.py",
+    "kubectl": "there is no cluster",
+    "deploy/kubernetes/upgrade.sh": "tests/deploy/test_kubernetes.py",
 }
 
 
