@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from btcql.errors import DatabaseError
 from btcql.records import SYNTHETIC
 from database.capabilities import read_capabilities
+from database.changes import days_of, find_changes
 from database.connection import Connection
 from database.copying import copy_bars
 from database.quality import QualityWarning, write_warnings
@@ -75,7 +76,7 @@ def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
             result, days = _replace_bars(connection, load)
         else:
             copy_bars(connection, "scaled_candle", load.symbol, load.bars)
-            result, days = LoadResult(load.bars.num_rows, 0), _days_of(load.bars)
+            result, days = LoadResult(load.bars.num_rows, 0), days_of(load.bars)
         _mark_days(connection, load.symbol, days)
         connection.execute(query("write_marker"), _marker(load))
         write_warnings(connection, load.symbol, load.month, load.warnings)
@@ -175,13 +176,23 @@ def _make_chunks(connection: Connection, instants: list[datetime]) -> None:
 
 
 def _replace_bars(connection: Connection, load: MonthLoad) -> tuple[LoadResult, list[datetime]]:
-    connection.execute(query("create_staging"))
-    copy_bars(connection, "staging", load.symbol, load.bars)
-    removed = connection.execute(query("remove_absent"), [load.symbol, *_month_bounds(load.month)]).fetchall()
-    written = connection.execute(query("upsert_staged")).fetchall()
-    connection.execute(query("drop_staging"))
-    days = sorted({day for (day,) in removed + written})
-    return LoadResult(len(written), len(removed)), days
+    """Write the bars that differ and remove those that are gone; the month's lock keeps others out."""
+    starts, ends = _month_bounds(load.month)
+    changes = find_changes(connection, load.symbol, starts, ends, load.bars)
+    if changes.absent:
+        removed = connection.execute(
+            query("remove_absent"), [load.symbol, starts, ends, changes.absent]
+        ).rowcount
+        if removed != len(changes.absent):
+            raise DatabaseError(
+                f"{load.symbol} {load.month:%Y-%m}: {removed} of {len(changes.absent)} bars could be removed"
+            )
+    if changes.written.num_rows:
+        connection.execute(query("create_staging"))
+        copy_bars(connection, "staging", load.symbol, changes.written)
+        connection.execute(query("upsert_staged"))
+        connection.execute(query("drop_staging"))
+    return LoadResult(changes.written.num_rows, len(changes.absent)), changes.days()
 
 
 def _settle(connection: Connection, refreshed: list[tuple[int, datetime, datetime, str | None]]) -> None:
@@ -194,11 +205,6 @@ def _settle(connection: Connection, refreshed: list[tuple[int, datetime, datetim
         connection.execute(query("remove_refreshes"), [[refresh_id for refresh_id, *_ in refreshed]])
         for symbol in sorted({symbol or "" for *_, symbol in refreshed}):
             record_change(connection, symbol, "aggregates")
-
-
-def _days_of(bars: pa.Table) -> list[datetime]:
-    days: list[datetime] = pc.unique(pc.floor_temporal(bars.column("ts"), unit="day")).to_pylist()
-    return sorted(days)
 
 
 def _mark_days(connection: Connection, symbol: str, days: list[datetime]) -> None:

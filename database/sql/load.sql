@@ -56,8 +56,15 @@ DELETE FROM scaled_candle WHERE symbol = '' AND ts = ANY (%(instants)s::timestam
 -- Whether the month has bars already: an empty one is copied into directly.
 SELECT true FROM scaled_candle WHERE symbol = %s AND ts >= %s::timestamptz AND ts < %s::timestamptz LIMIT 1;
 
+-- name: read_month
+-- The bars that the month has, as whole columns, in any order: to be compared with those to come.
+SELECT array_agg(ts), array_agg(open), array_agg(high), array_agg(low), array_agg(close), array_agg(volume),
+       array_agg(minutes::bigint)
+FROM candle
+WHERE symbol = %s AND ts >= %s::timestamptz AND ts < %s::timestamptz;
+
 -- name: create_staging
--- Beside the bars, so that only rows that differ are touched.
+-- For the bars that are new or different.
 CREATE TEMPORARY TABLE staging (LIKE scaled_candle) ON COMMIT DROP;
 
 -- name: drop_staging
@@ -65,26 +72,19 @@ CREATE TEMPORARY TABLE staging (LIKE scaled_candle) ON COMMIT DROP;
 DROP TABLE staging;
 
 -- name: remove_absent
--- Bars that the corrected month no longer has; one row each, with its day. The bounds' type is said, for
--- TimescaleDB 2.28 finds no row of the columnstore by a date and removes none, without an error.
+-- Bars that the corrected month no longer has. The bounds' type is said, for TimescaleDB 2.28 finds no row of the
+-- columnstore by a date and removes none, without an error.
 DELETE FROM scaled_candle
-WHERE symbol = %s AND ts >= %s::timestamptz AND ts < %s::timestamptz AND ts NOT IN (SELECT ts FROM staging)
-RETURNING date_trunc('day', ts, 'UTC');
+WHERE symbol = %s AND ts >= %s::timestamptz AND ts < %s::timestamptz AND ts = ANY (%s::timestamptz[]);
 
 -- name: upsert_staged
--- One row for each bar that is new or different, with its day. The same numbers in other units are the same bar.
-INSERT INTO scaled_candle AS old
+-- A bar that is already there is another in at least one number.
+INSERT INTO scaled_candle
 SELECT * FROM staging
 ON CONFLICT (symbol, ts) DO UPDATE
 SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
     volume = excluded.volume, minutes = excluded.minutes, price_unit = excluded.price_unit,
-    volume_unit = excluded.volume_unit
-WHERE (old.open / old.price_unit, old.high / old.price_unit, old.low / old.price_unit, old.close / old.price_unit,
-       old.volume / old.volume_unit, old.minutes)
-    IS DISTINCT FROM
-      (excluded.open / excluded.price_unit, excluded.high / excluded.price_unit, excluded.low / excluded.price_unit,
-       excluded.close / excluded.price_unit, excluded.volume / excluded.volume_unit, excluded.minutes)
-RETURNING date_trunc('day', ts, 'UTC');
+    volume_unit = excluded.volume_unit;
 
 -- name: write_marker
 -- In the transaction of the rows: both are there or neither.
