@@ -1,7 +1,7 @@
 /** How GraphiQL asks: by HTTP, and subscriptions by graphql-transport-ws. */
 
 import type { Fetcher, FetcherOpts, FetcherParams } from "@graphiql/toolkit";
-import { type ExecutionResult, getOperationAST, OperationTypeNode } from "graphql";
+import { type DocumentNode, type ExecutionResult, getOperationAST, Kind, OperationTypeNode, parse } from "graphql";
 import { createClient } from "graphql-ws";
 import { givenKey, send, Trouble, troubleOf } from "../ask";
 
@@ -18,11 +18,30 @@ const MOST = 600; // seconds; the server's own limit is far below
 
 /** Returns the fetcher; GraphiQL stops what it returns by its `return`. */
 export function createFetcher(listener: Listener): Fetcher {
-  return (params, options) => (isSubscription(params, options) ? subscribe(params, options, listener) : once(params, options, listener));
+  return (given, options) => {
+    const document = parsed(given.query);
+    const params = document ? { ...given, operationName: nameIn(document, given.operationName) } : given;
+    return isSubscription(params, document) ? subscribe(params, options, listener) : once(params, options, listener);
+  };
 }
 
-function isSubscription({ operationName }: FetcherParams, options?: FetcherOpts): boolean {
-  const operation = options?.documentAST && getOperationAST(options.documentAST, operationName);
+/** Returns the query's document; null for what cannot be parsed, of which the server says why. */
+function parsed(query: string): DocumentNode | null {
+  try {
+    return parse(query);
+  } catch {
+    return null;
+  }
+}
+
+/** Returns the name if an operation has it: for a moment after a tab is chosen GraphiQL still gives the one before. */
+function nameIn(document: DocumentNode, name: string | null | undefined): string | null {
+  const names = document.definitions.map((found) => (found.kind === Kind.OPERATION_DEFINITION ? found.name?.value : undefined));
+  return name && names.includes(name) ? name : null;
+}
+
+function isSubscription({ operationName }: FetcherParams, document: DocumentNode | null): boolean {
+  const operation = document && getOperationAST(document, operationName);
   return operation?.operation === OperationTypeNode.SUBSCRIPTION;
 }
 
