@@ -64,7 +64,7 @@ def sizes(controls: Locator) -> list[tuple[str, float]]:
     return found
 
 
-def test_each_range_is_shown_in_bars_that_suit_it_and_the_way_back_leads_back(page: Page) -> None:
+def test_each_range_is_shown_in_bars_that_suit_it_and_the_way_back_leads_back(page: Page, site: Api) -> None:
     show(page)
     expected = {
         "1W, one week": ("WEEK", "hours"),
@@ -83,6 +83,9 @@ def test_each_range_is_shown_in_bars_that_suit_it_and_the_way_back_leads_back(pa
     drawn(page)
     assert address(page) == {"from": "2023-03-01", "to": "2023-03-31"}
     expect(page.locator("#figures")).to_contain_text(f"1 Mar 2023 {DASH} 31 Mar 2023")
+    moved = site.market('movement(range: {days: {from: "2023-03-01", to: "2023-03-31"}}) { close }')
+    expect(page.locator("#price")).to_contain_text(price(moved["movement"]["close"]))
+    expect(page.locator("#asof")).to_have_text("at 1 Apr 2023, 00:00 UTC")
     page.get_by_role("combobox", name="Bars").select_option("1 week")
     drawn(page)
     expect(chart(page)).to_have_accessible_name(re.compile("weeks"))

@@ -32,6 +32,7 @@ export interface Extreme {
 export interface Movement {
   readonly from: number | null;
   readonly to: number | null;
+  readonly close: number | null;
   readonly change: number | null;
   readonly changePercent: number | null;
   readonly volume: number | null;
@@ -154,6 +155,7 @@ function readMovement(movement: Fields): Movement {
   return {
     from: instant(resolved["from"]),
     to: instant(resolved["to"]),
+    close: number(movement["close"]),
     change: number(movement["change"]),
     changePercent: number(movement["changePercent"]),
     volume: number(movement["volume"]),

@@ -13,8 +13,9 @@ export class Figures {
   private readonly asOf = find("asof", HTMLElement);
   private readonly list = find("figures", HTMLElement);
 
-  draw(market: Market, format: PriceFormat): void {
-    const { movement, price, quote } = market;
+  draw(market: Market, view: View, format: PriceFormat): void {
+    const { movement, quote } = market;
+    const price = priceOf(market, view);
     this.price.replaceChildren(price ? format.write(price.value) : NOTHING, " ", element("small", price ? quote : ""));
     const isDown = (movement.changePercent ?? 0) < 0;
     const arrow = movement.changePercent ? (isDown ? "▼ " : "▲ ") : "";
@@ -22,7 +23,8 @@ export class Figures {
     this.change.className = `change ${isDown ? "down" : "up"}`;
     this.asOf.textContent = price ? `at ${moment(price.at)}` : "";
     // `to` is exclusive: the last day of the range is the one before
-    const period = `${day(movement.from)} – ${day(movement.to === null ? null : movement.to - 1)}`;
+    const isEmpty = movement.from === null || movement.to === null || movement.to <= movement.from;
+    const period = isEmpty ? NOTHING : `${day(movement.from)} – ${day(movement.to - 1)}`;
     this.list.replaceChildren(
       figure("Change", format.signed(movement.change), period),
       figure("High", format.write(movement.high?.value), day(atOf(movement.high))),
@@ -40,13 +42,21 @@ export class Figures {
   }
 }
 
+/** Return the newest price; of two dates that are past the last one of theirs, which the change belongs to. */
+function priceOf({ movement, price }: Market, view: View): Market["price"] {
+  const { to, close } = movement;
+  if (typeof view.range === "string" || to === null || close === null || !price?.at) return price;
+  return to < price.at ? { at: to, value: close } : price;
+}
+
 /** Return the figures as a sentence, for who listens. */
 export function sentence(market: Market, view: View, format: PriceFormat): string {
-  const { movement, price, symbol, quote } = market;
-  const moved = movement.changePercent ?? 0;
+  const { movement, symbol, quote } = market;
+  const moved = movement.changePercent;
+  const how = moved === null ? "no price" : `${moved < 0 ? "down" : "up"} ${Math.abs(moved).toFixed(2)} %`;
   const parts = [
-    `${symbol}: ${format.write(price?.value)} ${quote}`,
-    `over ${nameOfRange(view.range)} ${moved < 0 ? "down" : "up"} ${Math.abs(moved).toFixed(2)} %`,
+    `${symbol}: ${format.write(priceOf(market, view)?.value)} ${quote}`,
+    `over ${nameOfRange(view.range)} ${how}`,
     `high ${format.write(movement.high?.value)}, low ${format.write(movement.low?.value)}`,
     `${market.present.toLocaleString("en")} bars`,
   ];

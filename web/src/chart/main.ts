@@ -178,7 +178,7 @@ class ChartPage {
     const { style, log, forecast } = view;
     this.chart.draw({ market, forming, style, log, forecast, format }, anew);
     this.legend.draw(market, forming, plan.averages, view, format);
-    this.figures.draw(market, format);
+    this.figures.draw(market, view, format);
     this.table.draw(market, forming, plan.averages, format);
     this.toolbar.draw(view, market);
     this.toolbar.offer(this.symbols, plan.symbol);
