@@ -72,10 +72,24 @@ def running(upstream: int, folder: Path) -> Iterator[Front]:
     try:
         root = folder / "caddy/pki/authorities/local/root.crt"
         wait_for(lambda: process.poll() is None and root.exists() and _is_well(ports[2]))
-        yield Front(ports, ssl.create_default_context(cafile=root))
+        front = Front(ports, ssl.create_default_context(cafile=root))
+        # It listens before its certificate for the name is signed, and ends handshakes until then.
+        wait_for(lambda: _shakes_hands(front))
+        yield front
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _shakes_hands(front: Front) -> bool:
+    try:
+        with (
+            socket.create_connection(("localhost", front.ports[1]), timeout=2) as raw,
+            front.trust.wrap_socket(raw, server_hostname="localhost"),
+        ):
+            return True
+    except OSError:  # ssl's errors are some of these
+        return False
 
 
 def _is_well(port: int) -> bool:
