@@ -22,6 +22,7 @@ MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 SETTLING = 35 * MINUTE  # from a day's end until its bars are taken as final
+OVERDUE = 65 * MINUTE  # from a day's end until its bars should have come by the daily refresh
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MONDAY = 4 * DAY  # 1970-01-01 was a Thursday
@@ -108,6 +109,11 @@ def count(start: int, end: int, interval: Interval) -> int:
 def is_aligned(instant: int, interval: Interval) -> bool:
     """Return whether a bar of `interval` begins at `instant`."""
     return floor(instant, interval) == instant
+
+
+def overdue_at(through: int) -> int:
+    """Return from when on bars that reach to `through` are too few: another day should have come by then."""
+    return floor(through, Interval.DAY) + DAY + OVERDUE
 
 
 def before(end: int, period: Period) -> int:

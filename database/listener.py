@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 import psycopg
 from psycopg import Notify, errors
@@ -26,11 +25,10 @@ _LEAST_PAUSE, _MOST_PAUSE = 0.1, 1.0  # seconds between attempts to connect
 
 @dataclass(frozen=True)
 class DataState:
-    """What the data is now: its version; whether all aggregates are refreshed; the next run as planned."""
+    """What the data is now: its version; whether all aggregates are refreshed."""
 
     version: int
     settled: bool
-    next_run_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -123,10 +121,10 @@ class Listener:
             cursor = await connection.execute(query("fetch_state"))
             row = await cursor.fetchone()
         assert row is not None
-        version, settled, next_run_at = row
+        version, settled = row
         if version is None:
             raise errors.NoData("the database has no version of its data")
-        self.state, self.is_down = DataState(version, settled, next_run_at), False
+        self.state, self.is_down = DataState(version, settled), False
         if not changes and before is not None and before.version != version:
             changes = [Change(None, "polled")]
         for change in dict.fromkeys(changes):

@@ -12,9 +12,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from database.listener import DataState
 from graphql_api.answering import Found
 from graphql_api.encoding import Encoded
+from graphql_api.lifetime import cache_control
 
 VARY = "accept, accept-encoding"
 
@@ -32,7 +32,7 @@ async def deliver(
 
 
 async def deliver_found(
-    request: Request, found: Found, state: DataState | None, now: int, media_type: str, *, shared: bool
+    request: Request, found: Found, now: int, media_type: str, *, shared: bool
 ) -> Response:
     """Return the response with an answer, or 304 where the client has it; `shared`: it may be anyone's."""
     kept = found.kept
@@ -44,11 +44,7 @@ async def deliver_found(
         return await deliver(request, kept.encoded, 200, {}, media_type)
     compressed = kept.encoded.is_worth_compressing and takes_gzip(request.headers.get("accept-encoding", ""))
     tag = f'"{kept.encoded.tag}{"-gzip" if compressed else ""}"'
-    scope = "public" if shared else "private"
-    headers = {
-        "etag": tag,
-        "cache-control": f"{scope}, max-age={kept.lifetime.max_age(state, now)}",
-    }
+    headers = {"etag": tag, "cache-control": cache_control(kept.lifetime.closed_until, now, shared=shared)}
     if has_tag(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers={**headers, "vary": VARY})
     return await deliver(request, kept.encoded, 200, headers, media_type)

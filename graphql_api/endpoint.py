@@ -74,8 +74,7 @@ class Endpoint:
             answer = Answer.failing(error)
         # 8 on its way
         if isinstance(answer, Found):
-            state, shared = self._answering.state, not client.keyed
-            return await deliver_found(request, answer, state, context.now, media_type, shared=shared)
+            return await deliver_found(request, answer, context.now, media_type, shared=not client.keyed)
         return await _respond(request, answer, media_type)
 
     async def _answer(self, request: Request, asked: GraphQLRequest, context: Context) -> Answer | Found:

@@ -7,11 +7,13 @@ anything else ("open")              the next 00:35 or 01:05 UTC, when the clock 
                                     a market stale
 `ageSeconds`                        a second, which is as exact as it is
 `pipeline`, `nextRefreshAt`         not at all: runs and plans are not of the data's version
-loads whose aggregates are          a second: the two come by transactions of their own on TimescaleDB
-still being refreshed               Community
+anything, while the aggregates      a second: the two come by transactions of their own on TimescaleDB
+of a load are being refreshed       Community
 
-To caches of others (Cache-Control) open answers are good until the pipeline's next run, closed ones for a
-day: a correction of the past reaches them that late, unless they ask with If-None-Match.
+Caches of others (Cache-Control) are not told of a new version. So they ask each time whether theirs still is
+the answer (`no-cache`: a 304 says so, by the ETag), for a load or an import may come at any time. Only closed
+ranges of markets that are neither made up nor stale may be kept unasked, for an hour: what changes those is a
+correction of the past, which is seen that late, and no later (so there is no stale-while-revalidate).
 """
 
 from __future__ import annotations
@@ -30,9 +32,8 @@ from graphql_api.ranges import Span
 
 _SECOND = 1_000_000
 FOREVER = 2**62  # epoch microseconds
-_BOUNDARIES = (calendar.SETTLING, 65 * calendar.MINUTE)  # of a day, see types.Freshness
-_CLOSED_SECONDS = 86_400
-_UNPLANNED = 60 * _SECOND  # where no run is planned, or one is due: it may come at any time
+_BOUNDARIES = (calendar.SETTLING, calendar.OVERDUE)  # of a day
+_CLOSED_SECONDS = 3_600
 _UNSETTLED = _SECOND
 _SHORT = {"ageSeconds": _SECOND, "pipeline": 0, "nextRefreshAt": 0}
 _WORD = re.compile(r"\w+")
@@ -52,36 +53,30 @@ _CLOSABLE = {
 
 @dataclass(frozen=True)
 class Lifetime:
-    """Until when (epoch microseconds) an answer of the newest version stands; whether it is closed."""
+    """Until when (epoch microseconds) an answer of the newest version stands.
+
+    closed_until: when it stops being one that others may keep unasked; 0 if it never was.
+    """
 
     ends: int
-    is_closed: bool
-
-    def max_age(self, state: DataState | None, now: int) -> int:
-        """Return for how many seconds from `now` others may keep the answer unasked."""
-        if self.is_closed:
-            return _CLOSED_SECONDS
-        planned = (
-            None if state is None or state.next_run_at is None else calendar.microseconds(state.next_run_at)
-        )
-        ends = min(self.ends, planned if planned is not None and planned > now else now + _UNPLANNED)
-        return max(0, ends - now) // _SECOND
+    closed_until: int = 0
 
 
 class Extent:
     """What the resolvers of one answer found out: how often they read, and whether all was closed.
 
     facts: what they know of markets; remembered: how often from before, and not by a read; made_up: the
-    symbols of markets that are.
+    symbols of markets that are; steady_until: when the first market becomes stale, 0 with a made-up one.
     """
 
-    __slots__ = ("_told", "_versions", "facts", "is_closed", "made_up", "reads", "remembered")
+    __slots__ = ("_told", "_versions", "facts", "is_closed", "made_up", "reads", "remembered", "steady_until")
 
     def __init__(self) -> None:
         self.reads = self.remembered = 0
         self.is_closed = True
         self.facts: dict[str, MarketFacts] = {}
         self.made_up: set[str] = set()
+        self.steady_until = FOREVER
         self._told, self._versions = 0, set[int]()
 
     def note_version(self, version: int) -> None:
@@ -97,8 +92,10 @@ class Extent:
         """Take in what a market is now: real bars may have taken the place of made-up ones."""
         if facts.synthetic:
             self.made_up.add(facts.symbol)
+            self.steady_until = 0
         else:
             self.made_up.discard(facts.symbol)
+            self.steady_until = min(self.steady_until, calendar.overdue_at(facts.through))
 
     def note_range(self, asked: RangeInput, span: Span) -> None:
         """Take in that `span` answers `asked`: closed, if it was given by its ends and is there whole."""
@@ -128,12 +125,18 @@ class Rules:
         only make the answer stand for less. `state` is that of the answer's version, None if it is not known.
         """
         words = set(_WORD.findall(text))
+        bounds = [now + stands for word, stands in _SHORT.items() if word in words]
         if state is None or not state.settled:
-            return Lifetime(now + _UNSETTLED, is_closed=False)
-        short = [stands for word, stands in _SHORT.items() if word in words]
-        if extent.is_closed and not short and not words & self._opening:
-            return Lifetime(FOREVER, is_closed=True)
-        return Lifetime(min(next_boundary(now), now + min(short, default=FOREVER - now)), is_closed=False)
+            return Lifetime(min([now + _UNSETTLED, *bounds]))
+        if extent.is_closed and not bounds and not words & self._opening:
+            return Lifetime(FOREVER, extent.steady_until)
+        return Lifetime(min([next_boundary(now), *bounds]))
+
+
+def cache_control(closed_until: int, now: int, *, shared: bool) -> str:
+    """Return who may keep an answer, and for how long unasked; `shared`: it may be anyone's."""
+    seconds = min(_CLOSED_SECONDS, (closed_until - now) // _SECOND)
+    return f"{'public' if shared else 'private'}, {f'max-age={seconds}' if seconds > 0 else 'no-cache'}"
 
 
 def next_boundary(now: int) -> int:

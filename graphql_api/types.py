@@ -14,8 +14,6 @@ from database.readers.markets import MarketFacts
 from graphql_api.grids import gaps
 from graphql_api.ranges import Span
 
-# The daily refresh runs at 00:40 and is given 25 minutes.
-_REFRESHED_BY = 65 * calendar.MINUTE
 _SECOND = 1_000_000
 
 
@@ -38,7 +36,7 @@ class Freshness:
             first_bar=calendar.to_datetime(facts.first),
             data_through=calendar.to_datetime(facts.through),
             age_seconds=max(0, now - facts.through) // _SECOND,
-            stale=facts.through < calendar.floor(now - _REFRESHED_BY, Interval.DAY),
+            stale=now >= calendar.overdue_at(facts.through),
             next_refresh_at=next_refresh_at,
         )
 

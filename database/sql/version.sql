@@ -16,10 +16,9 @@ FROM changed;
 SELECT sum(version)::bigint FROM data_version
 
 -- name: fetch_state
--- the version; whether every load's aggregates are refreshed; and when the pipeline means to run next
+-- the version, and whether every load's aggregates are refreshed
 SELECT sum(version)::bigint,
-       NOT EXISTS (SELECT FROM aggregate_refresh),
-       (SELECT min(next_at) FROM pipeline_plan)
+       NOT EXISTS (SELECT FROM aggregate_refresh)
 FROM data_version
 
 -- name: listen_to_changes

@@ -36,7 +36,7 @@ from graphql_api.export.headers import describe
 from graphql_api.export.outlet import Outlet
 from graphql_api.export.refusals import OutsideError, refusal
 from graphql_api.export.spool import Label, Spool, Spooled, SpoolError
-from graphql_api.export.standing import address_of, cache_control, ends, tag
+from graphql_api.export.standing import address_of, ends, standing, tag
 
 _AT_ONCE = 3  # exports, each with a session of the pool for as long as it takes
 _PIECE = 1 << 18  # bytes of a kept file that are sent at a time
@@ -211,7 +211,7 @@ class Export:
                     tag(asked.address, table, version, context.now),
                     version,
                     ends(table, context.now),
-                    table.is_closed,
+                    context.extent.steady_until if table.is_closed else 0,
                     table.cost,
                     describe(table, form, encoder.media_type),
                 )
@@ -221,7 +221,7 @@ class Export:
                 yield label, encode(table, encoder)
 
     def _standing(self, label: Label, asked: _Asked) -> tuple[tuple[str, str], ...]:
-        kept = cache_control(label, self._listener.state, asked.now, shared=not asked.client.keyed)
+        kept = standing(label, self._listener.state, asked.now, shared=not asked.client.keyed)
         return ("etag", label.tag), ("cache-control", kept)
 
     @contextmanager

@@ -33,13 +33,14 @@ class SpoolError(BtcqlError):
 class Label:
     """What is known of a file: its tag, the data's version, until when it is the newest of that version.
 
-    ends: epoch microseconds; cost: of the export; headers: that it is sent with, whoever asks.
+    ends: epoch microseconds; closed_until: as in a Lifetime; cost: of the export; headers: that it is sent
+    with, whoever asks.
     """
 
     tag: str
     version: int
     ends: int
-    is_closed: bool
+    closed_until: int
     cost: int
     headers: tuple[tuple[str, str], ...]
 

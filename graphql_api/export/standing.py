@@ -10,7 +10,7 @@ from btcql import __version__
 from database.listener import DataState
 from graphql_api.export.spool import Label
 from graphql_api.export.tables import Table
-from graphql_api.lifetime import FOREVER, Lifetime, next_boundary
+from graphql_api.lifetime import FOREVER, cache_control, next_boundary
 
 
 def address_of(request: Request) -> str:
@@ -37,9 +37,7 @@ def ends(table: Table, now: int) -> int:
     return FOREVER if table.is_closed else next_boundary(now)
 
 
-def cache_control(label: Label, state: DataState | None, now: int, *, shared: bool) -> str:
-    """Return who may keep the file, and for how long unasked; `shared`: it may be anyone's."""
-    if state is None or state.version != label.version or not state.settled:
-        return "no-cache"
-    lifetime = Lifetime(next_boundary(now), is_closed=label.is_closed)
-    return f"{'public' if shared else 'private'}, max-age={lifetime.max_age(state, now)}"
+def standing(label: Label, state: DataState | None, now: int, *, shared: bool) -> str:
+    """Return what caches are told of the file, which may be of an older version than `state`."""
+    is_newest = state is not None and state.version == label.version and state.settled
+    return cache_control(label.closed_until if is_newest else 0, now, shared=shared)

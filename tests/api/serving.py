@@ -88,12 +88,12 @@ def serves(api: Api, client: socket.socket) -> bool:
 
 
 def listens(api: Api) -> None:
-    """Wait until the API follows the data's versions: what it answers before that stands for a second."""
+    """Wait until the API follows the data's versions: before that nobody may keep an answer unasked."""
     spaces = count()
 
     def knows() -> bool:
-        response = api.http.get("/graphql", params={"query": "{ markets { symbol } }" + " " * next(spaces)})
-        return response.headers["cache-control"] not in {"no-store", "public, max-age=1"}
+        response = api.http.get("/graphql", params={"query": "{ __typename }" + " " * next(spaces)})
+        return response.headers["cache-control"] == "public, max-age=3600"
 
     wait_for(knows)
 

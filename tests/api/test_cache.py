@@ -121,10 +121,25 @@ def test_what_follows_the_clock_is_made_anew_in_time(
             assert closes == [29, 30], "the day is complete from 00:35 on, without a load"
 
 
-def age_of(api: Api, question: str) -> int:
-    """Return for how many seconds others may keep the answer."""
-    response = api.http.get("/graphql", params={"query": question})
-    return int(response.headers["cache-control"].removeprefix("public, max-age="))
+def is_kept_by_others(api: Api, question: str) -> bool:
+    """Return whether caches may keep the answer without asking again."""
+    return "no-cache" not in api.http.get("/graphql", params={"query": question}).headers["cache-control"]
+
+
+def test_what_is_told_of_runs_is_not_kept_either_while_aggregates_are_refreshed(plain: Database) -> None:
+    load(plain.url, "DAY-USD", numbered("2023-12-01", 30), "bitstamp")
+    closed = '{ market(symbol: "DAY-USD") { price(at: "2023-12-09T00:00:00Z") { value } } }'
+    with serving(plain.url) as api, psycopg.connect(plain.url, autocommit=True) as connection:
+        listens(api)
+        connection.execute(
+            "INSERT INTO aggregate_refresh (from_day, to_day) VALUES ('2023-12-01', '2024-01-01')"
+        )
+        change(plain.url)
+        wait_for(lambda: not is_kept_by_others(api, closed))
+        assert api.market("freshness { nextRefreshAt }", "DAY-USD")["freshness"] == {"nextRefreshAt": None}
+        connection.execute("INSERT INTO pipeline_plan VALUES ('DAY-USD', '2024-01-01Z', 0)")
+        planned = {"nextRefreshAt": "2024-01-01T00:00:00Z"}
+        assert api.market("freshness { nextRefreshAt }", "DAY-USD")["freshness"] == planned
 
 
 def test_no_answer_of_before_the_aggregates_refresh_stays(database: Database) -> None:
@@ -141,7 +156,7 @@ def test_no_answer_of_before_the_aggregates_refresh_stays(database: Database) ->
             assert state is not None
             if not state[1]:
                 # until the notice arrives, answers are of the version before
-                wait_for(lambda: age_of(api, asked) <= 1)
+                wait_for(lambda: not is_kept_by_others(api, asked))
             refresh_aggregates(own)
             close = bars["close"][-1].as_py()
             wait_for(lambda close=close: api.ask(asked)["market"]["movement"]["close"] == close)  # type: ignore[misc]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gzip
-from datetime import timedelta
+from datetime import UTC, datetime
 
 import httpx
-import psycopg
 import pytest
 
-from tests.api.markets import NOW
-from tests.api.serving import Api, listens, serving
+from database.connection import connected
+from database.keys import create_key
+from tests.api.markets import load, numbered
+from tests.api.serving import Api, Clock, listens, serving, wait_for
 from tests.conftest import Database
 
 DAYS = '{days: {from: "2023-02-01", to: "2023-12-31"}}'
@@ -62,42 +63,95 @@ def test_a_small_answer_is_not_compressed(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "seconds"),
+    "asked",
     [
-        ("symbol", 86_400),
-        (f"candles(range: {DAYS}) {{ points {{ close }} }}", 86_400),
-        ('price(at: "2023-05-05T00:00:00Z") { value }', 86_400),
-        (f"movement(range: {DAYS}) {{ close }} movingAverage(range: {DAYS}, window: 3) {{ window }}", 86_400),
-        (f"movement(range: {HOURS}) {{ low {{ at }} }}", 86_400),
-        ("candles(range: {last: WEEK}) { points { close } }", 60),
-        ('candles(range: {days: {from: "2023-12-01", to: "2024-01-11"}}) { points { close } }', 60),
-        (f"candles(range: {DAYS}, includeIncomplete: true) {{ points {{ close }} }}", 60),
-        ("movement(range: {lastDays: 3}) { close }", 60),
-        ("movingAverage(range: {last: ALL}, window: 3) { window }", 60),
-        ("price { value }", 60),
-        ('price(at: "2024-01-11T12:33:00Z") { value }', 60),
-        ('forecast(asOf: "2024-01-06") { basedOn }', 60),
-        ("sources", 60),
-        ("price { ageSeconds }", 1),
-        ("freshness { nextRefreshAt }", 0),
+        "symbol",
+        f"candles(range: {DAYS}) {{ points {{ close }} }}",
+        'price(at: "2023-05-05T00:00:00Z") { value }',
+        f"movement(range: {DAYS}) {{ close }} movingAverage(range: {DAYS}, window: 3) {{ window }}",
+        f"movement(range: {HOURS}) {{ low {{ at }} }}",
     ],
 )
-def test_closed_ranges_are_kept_long_and_others_until_the_next_refresh(
-    api: Api, asked: str, seconds: int
-) -> None:
-    response = get(api, f"{{ market {{ {asked} }} }}")
-    assert "errors" not in response.json()
-    assert response.headers["cache-control"] == f"public, max-age={seconds}"
+def test_a_closed_range_may_be_kept_for_an_hour(api: Api, asked: str) -> None:
+    assert kept(api, f"{{ market {{ {asked} }} }}") == "public, max-age=3600"
 
 
-def test_an_open_answer_is_good_until_the_planned_run(plain: Database) -> None:
-    with psycopg.connect(plain.url, autocommit=True) as connection:
-        connection.execute("INSERT INTO pipeline_plan VALUES ('X-Y', %s, 0)", [NOW + timedelta(hours=3)])
-        connection.execute("INSERT INTO pipeline_plan VALUES ('A-B', %s, 0)", [NOW + timedelta(hours=2)])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "candles(range: {last: WEEK}) { points { close } }",
+        'candles(range: {days: {from: "2023-12-01", to: "2024-01-11"}}) { points { close } }',
+        f"candles(range: {DAYS}, includeIncomplete: true) {{ points {{ close }} }}",
+        "movement(range: {lastDays: 3}) { close }",
+        "movingAverage(range: {last: ALL}, window: 3) { window }",
+        "price { value }",
+        'price(at: "2024-01-11T12:33:00Z") { value }',
+        'forecast(asOf: "2024-01-06") { basedOn }',
+        "sources",
+        "price { ageSeconds }",
+        "freshness { nextRefreshAt }",
+    ],
+)
+def test_what_a_load_may_change_is_asked_for_again_each_time(api: Api, asked: str) -> None:
+    assert kept(api, f"{{ market {{ {asked} }} }}") == "public, no-cache"
+
+
+def test_closed_ranges_of_made_up_bars_are_asked_for_again_each_time(api: Api) -> None:
+    made_up = '{ market(symbol: "FAKE-USD") { price(at: "2020-01-15T00:00:00Z") { value } } }'
+    assert kept(api, made_up) == "public, no-cache", "real ones may come at any time"
+
+
+def test_closed_ranges_of_a_stale_market_are_asked_for_again_each_time(plain: Database) -> None:
+    load(plain.url, "DAY-USD", numbered("2023-12-01", 30), "bitstamp")  # through 2023-12-30
+    closed = '{ market(symbol: "DAY-USD") { price(at: "2023-12-09T00:00:00Z") { value } } }'
+    clock = Clock(datetime(2024, 1, 1, 0, 4, 59, tzinfo=UTC))
+    with serving(plain.url, clock) as api:
+        listens(api)
+        assert kept(api, closed) == "public, max-age=3600"
+        clock.pass_by(minutes=30)
+        assert kept(api, closed) == "public, max-age=1801", "it is stale at 01:05"
+        clock.pass_by(minutes=30, seconds=1)
+        assert kept(api, closed) == "public, no-cache"
+
+
+def test_whoever_revalidates_sees_what_was_loaded_in_between(plain: Database) -> None:
+    """As a browser does: it keeps the answer, and asks whether it still is the answer."""
+    load(plain.url, "DAY-USD", numbered("2023-12-01", 30), "bitstamp")
+    asked = {"query": '{ market(symbol: "DAY-USD") { candles(range: {lastDays: 1}) { columns { close } } } }'}
+    addresses = [("/graphql", asked), ("/export/candles.csv", {"symbol": "DAY-USD", "lastDays": "1"})]
+    with serving(plain.url, lambda: datetime(2024, 1, 1, 0, 50, tzinfo=UTC)) as api:
+        listens(api)
+        first = [api.http.get(address, params=params) for address, params in addresses]
+        assert {answer.headers["cache-control"] for answer in first} == {"public, no-cache"}
+
+        def again() -> list[httpx.Response]:
+            known = [{"if-none-match": answer.headers["etag"]} for answer in first]
+            return [
+                api.http.get(address, params=params, headers=headers)
+                for (address, params), headers in zip(addresses, known, strict=True)
+            ]
+
+        assert [answer.status_code for answer in again()] == [304, 304]
+        load(plain.url, "DAY-USD", numbered("2023-12-01", 31), "bitstamp")
+        wait_for(lambda: [answer.status_code for answer in again()] == [200, 200])
+        assert ["31" in answer.text for answer in again()] == [True, True]
+
+
+def test_an_answer_to_a_key_is_kept_by_its_client_alone(plain: Database) -> None:
+    load(plain.url, "DAY-USD", numbered("2023-12-01", 30), "bitstamp")
+    with connected(plain.url, autocommit=True) as connection:
+        _, secret = create_key(connection, "reader", ["prices"], None)
     with serving(plain.url) as api:
         listens(api)
-        found = get(api, "{ markets { symbol } }")
-    assert found.headers["cache-control"] == "public, max-age=7200"
+        found = get(api, "{ markets { symbol } }", authorization=f"Bearer {secret}")
+    assert found.headers["cache-control"] == "private, no-cache"
+
+
+def kept(api: Api, query: str) -> str:
+    """Return what caches are told of an answer without errors."""
+    response = get(api, query)
+    assert "errors" not in response.json()
+    return response.headers["cache-control"]
 
 
 @pytest.mark.parametrize("query", ['{ market(symbol: "X-Y") { symbol } }', "{ nothing }", "{"])

@@ -255,10 +255,12 @@ def test_a_file_is_sent_again_only_when_it_has_changed(api: Api) -> None:
     assert len(tags) == 3
 
 
-def test_a_closed_range_may_be_kept_for_a_day_and_an_open_one_until_the_next_run(api: Api) -> None:
+def test_a_closed_range_may_be_kept_for_an_hour_and_an_open_one_is_asked_for_again(api: Api) -> None:
     def kept(**asked: str) -> str:
         return api.http.get("/export/candles.csv", params=asked).headers["cache-control"]
 
-    wait_for(lambda: kept(**{"from": "2023-03-01", "to": "2023-03-31"}) == "public, max-age=86400")
-    assert kept(last="MONTH") == "public, max-age=60", "no run is planned: one may come at any time"
-    assert kept(**{"from": "2024-01-01", "to": "2024-01-31"}) == "public, max-age=60", "clamped"
+    wait_for(lambda: kept(**{"from": "2023-03-01", "to": "2023-03-31"}) == "public, max-age=3600")
+    assert kept(last="MONTH") == "public, no-cache"
+    assert kept(**{"from": "2024-01-01", "to": "2024-01-31"}) == "public, no-cache", "clamped"
+    made_up = {"symbol": "FAKE-USD", "from": "2020-01-02", "to": "2020-01-04"}
+    assert kept(**made_up) == "public, no-cache", "real bars may come at any time"

@@ -94,9 +94,9 @@ def test_an_answer_is_of_one_state_of_the_aggregates_while_they_are_refreshed(
         assert last_close(api) == 30
         writer.execute("INSERT INTO aggregate_refresh (from_day, to_day) VALUES ('2023-12-01', '2024-01-01')")
         writer.execute('SELECT pg_notify(\'btcql_change\', \'{"symbol": "DAY-USD", "kind": "load"}\')')
-        short = {"query": '{ market(symbol: "DAY-USD") { price { value } } }'}
+        closed = {"query": '{ market(symbol: "DAY-USD") { price(at: "2023-12-09T00:00:00Z") { value } } }'}
         wait_for(
-            lambda: api.http.get("/graphql", params=short).headers["cache-control"] == "public, max-age=1"
+            lambda: api.http.get("/graphql", params=closed).headers["cache-control"] == "public, no-cache"
         )
         run, reads = Pool.run, iter(range(1, 100))
 

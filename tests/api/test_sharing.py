@@ -96,7 +96,7 @@ def test_the_failure_of_the_first_is_its_own() -> None:
 
 
 def kept(size: int) -> Kept:
-    return Kept(Encoded(b"x" * size), 1, 0, Lifetime(1, is_closed=True))
+    return Kept(Encoded(b"x" * size), 1, 0, Lifetime(1))
 
 
 def test_the_longest_unused_go_when_there_is_no_room() -> None:

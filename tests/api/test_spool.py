@@ -14,7 +14,7 @@ from graphql_api.export.spool import Label, Spool, Spooled, SpoolError
 
 
 def label(tag: str = '"1"') -> Label:
-    return Label(tag, version=1, ends=10, is_closed=True, cost=5, headers=())
+    return Label(tag, version=1, ends=10, closed_until=0, cost=5, headers=())
 
 
 async def pieces(*found: bytes) -> AsyncIterator[bytes]:

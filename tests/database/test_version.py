@@ -41,7 +41,7 @@ def test_every_change_is_a_version_and_is_told_once_it_is_committed(database: Da
         first = version(other)
         load_month(own, load)
         state = other.execute(query("fetch_state")).fetchone()
-        assert state == (first + 1, not community, None), "not settled until the aggregates are refreshed"
+        assert state == (first + 1, not community), "not settled until the aggregates are refreshed"
         refresh_aggregates(own)
         load_month(own, corrected)
         refresh_aggregates(own)
@@ -51,7 +51,7 @@ def test_every_change_is_a_version_and_is_told_once_it_is_committed(database: Da
         remove_market(own, "BTC-USD")
         refresh_aggregates(own)
         kinds = ["load", *refreshed, "load", *refreshed, "forecast", "removal", *refreshed]
-        assert other.execute(query("fetch_state")).fetchone() == (first + len(kinds), True, None)
+        assert other.execute(query("fetch_state")).fetchone() == (first + len(kinds), True)
         heard = [notice.payload for notice in other.notifies(timeout=0.2)]
     assert heard == [
         f'{{"symbol" : "BTC-USD", "version" : {number}, "kind" : "{kind}"}}'
@@ -141,7 +141,7 @@ def test_a_listener_hears_of_changes_and_of_what_it_may_have_missed(database: Da
         first = listener.state
         assert first is not None
         issue_forecast(database.url, "BTC-USD", date(2024, 3, 4), datetime(2024, 3, 5, tzinfo=UTC))
-        await _until(lambda: listener.state == DataState(first.version + 1, True, None))
+        await _until(lambda: listener.state == DataState(first.version + 1, True))
         assert heard.pop() == Change("BTC-USD", "forecast")
         heard.clear()
         with psycopg.connect(database.url, autocommit=True) as admin:
@@ -150,7 +150,7 @@ def test_a_listener_hears_of_changes_and_of_what_it_may_have_missed(database: Da
                 " WHERE application_name = 'btcql-api-listener' AND datname = current_database()"
             )
             admin.execute("UPDATE data_version SET version = version + 1 WHERE symbol = 'BTC-USD'")
-        await _until(lambda: listener.state == DataState(first.version + 2, True, None))
+        await _until(lambda: listener.state == DataState(first.version + 2, True))
         assert Change(None, "reconnected") in heard
 
     asyncio.run(_listening(listener, body))
