@@ -302,7 +302,7 @@ class Settings:
     @property
     def visualiser_url(self) -> str:
         """Where luigid shows its tasks."""
-        return f"http://{self.luigid_host}:{self.luigid_port}/static/visualiser/index.html"
+        return visualiser_of(self.luigid_host, self.luigid_port)
 
     @property
     def lake(self) -> str:
@@ -325,6 +325,11 @@ class Settings:
             (f.metadata["variable"], _shown(f.name, getattr(self, f.name)), f.metadata["meaning"])
             for f in fields(self)
         ]
+
+
+def visualiser_of(host: str, port: int) -> str:
+    """Return the address of the page of the luigid that listens there."""
+    return f"http://{host}:{port}/static/visualiser/index.html"
 
 
 def _shown(name: str, value: str) -> str:

@@ -1,4 +1,7 @@
-"""Luigi's central scheduler and its visualiser: the one that answers, else one of this home's own."""
+"""Luigi's central scheduler and its visualiser, one for all commands of a home: two would do a task twice.
+
+It is the one that this home runs, else the one that answers at the address set, else it is started there.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http.client import HTTPException
 from importlib.resources import as_file, files
 from urllib.request import urlopen
@@ -18,16 +22,34 @@ import psutil
 
 from btcql.errors import PipelineError, SettingError
 from btcql.lease import alone, leased
-from btcql.settings import Settings
+from btcql.settings import Settings, visualiser_of
 
 _START_SECONDS = 30
 
 
+@dataclass(frozen=True)
+class Running:
+    """A luigid that was started by a command of this home, and where it listens."""
+
+    pid: int
+    created: float  # the number may belong to another program by now
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The scheduler's address."""
+        return f"http://{self.host}:{self.port}"
+
+
 class Luigid:
-    """The scheduler at the address set; nothing is started before `running` is entered."""
+    """The scheduler; nothing is started before `running` is entered.
+
+    host, port: where it is, or would be: as set, until another is found to run.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.host, self.port = settings.luigid_host, settings.luigid_port
         self.folder = settings.home / "luigi"
         self.log = self.folder / "luigid.log"
         self._pid = self.folder / "luigid.pid"
@@ -36,12 +58,12 @@ class Luigid:
     @property
     def url(self) -> str:
         """The scheduler's address; the visualiser is below it."""
-        return f"http://{self._settings.luigid_host}:{self._settings.luigid_port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def visualiser_url(self) -> str:
         """The visualiser's page."""
-        return self._settings.visualiser_url
+        return visualiser_of(self.host, self.port)
 
     @contextmanager
     def running(self) -> Iterator[str]:
@@ -56,18 +78,31 @@ class Luigid:
             finally:
                 if lease.is_last():
                     self._stop()
+                self._leave()
 
     def ensure_started(self) -> None:
         """Bring luigid up unless it answers; two that do so at once start it once."""
         with alone(self.folder):
+            if found := self.found():
+                self.host, self.port = found.host, found.port
             if not self._answers():
                 self._start()
 
+    def found(self) -> Running | None:
+        """Return the one that a command of this home has started, if its process is there."""
+        try:
+            pid, created, host, port = self._pid.read_text().split()
+            running = Running(int(pid), float(created), host, int(port))
+            process = psutil.Process(running.pid)
+            alive = process.create_time() == running.created and process.status() != psutil.STATUS_ZOMBIE
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):  # none, or an earlier version's note
+            return None
+        return running if alive else None
+
     def listens(self) -> bool:
         """Whether anything takes connections at the address."""
-        address = self._settings.luigid_host, self._settings.luigid_port
         try:
-            with socket.create_connection(address, timeout=5):
+            with socket.create_connection((self.host, self.port), timeout=5):
                 return True
         except ConnectionRefusedError:
             return False
@@ -94,7 +129,7 @@ class Luigid:
 
     def _start(self) -> None:
         command = [sys.executable, "-P", "-c", "from luigi.cmdline import luigid; luigid()"]
-        command += ["--address", self._settings.luigid_host, "--port", str(self._settings.luigid_port)]
+        command += ["--address", self.host, "--port", str(self.port)]
         command += ["--state-path", str(self.folder / "state.pickle")]
         with as_file(files("etl") / "luigi.cfg") as config, self.log.open("ab") as log:
             # A session of its own: Ctrl-C is for the command that started it, which then stops it.
@@ -107,9 +142,12 @@ class Luigid:
                 env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
             )
             try:
-                self._pid.write_text(f"{process.pid} {psutil.Process(process.pid).create_time()}")
+                created = psutil.Process(process.pid).create_time()
+                noted = self._pid.with_suffix(".new")
+                noted.write_text(f"{process.pid} {created} {self.host} {self.port}")
+                noted.replace(self._pid)
                 self._await(process)
-                self._reap()
+                self._leave()
                 self._child = process
             except BaseException:
                 process.kill()
@@ -127,20 +165,15 @@ class Luigid:
     def _stop(self) -> None:
         if not self._pid.exists():
             return
-        pid, created = self._pid.read_text().split()
-        try:
-            process = psutil.Process(int(pid))
-            # The number may belong to another program by now.
-            if process.create_time() == float(created):
+        if found := self.found():
+            with suppress(psutil.NoSuchProcess):  # it has ended by itself
+                process = psutil.Process(found.pid)
                 process.terminate()
                 process.wait(_START_SECONDS)
-        except psutil.NoSuchProcess:
-            pass
         self._pid.unlink()
-        self._reap()
 
-    def _reap(self) -> None:
-        """Take note of the end of the one that this process started."""
-        if self._child is not None:
-            self._child.poll()
-            self._child = None
+    def _leave(self) -> None:
+        """Take note of the end of the one that this process started, or leave it to those who use it."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.returncode = 0  # as far as this process is concerned, which need not wait for it
+        self._child = None

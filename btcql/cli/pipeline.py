@@ -274,7 +274,14 @@ def pipeline(
     """Start what the pipeline needs and does not run yet, and stop it afterwards."""
     choose_engine(settings.engine, settings.spark_master)  # what is not installed is said before all else
     luigid = Luigid(settings)
-    with opening(settings) as url, luigid.running(), crew(settings.workers) as members:
+    told = luigid.url
+    with opening(settings) as url, luigid.running() as used, crew(settings.workers) as members:
+        if used != told:
+            console.print(
+                f"luigid runs at {used} already, which is used: "
+                f"BTCQL_LUIGID_PORT={settings.luigid_port} is for when none runs in {settings.home}",
+                soft_wrap=True,
+            )
         yield Pipeline(settings, url, luigid, members)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 _STOP_SECONDS = 15
@@ -15,8 +16,8 @@ _AGAIN_SECONDS = 5
 class Service:
     """The process; it ends by itself when its standard input does."""
 
-    def __init__(self, command: str) -> None:
-        self._command = command
+    def __init__(self, command: str, environment: Mapping[str, str]) -> None:
+        self._command, self._environment = command, {**os.environ, **environment}
         self._process = self._start()
         self._started_at = time.monotonic()
 
@@ -46,13 +47,13 @@ class Service:
         # -P: a folder `btcql` in the working directory is not this package.
         # A session of its own: Ctrl-C is for this process, which then stops the service.
         command = [sys.executable, "-P", "-m", "btcql", self._command, "--until-stdin-ends"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, env=self._environment)
 
 
 @contextmanager
-def service(command: str) -> Iterator[Service]:
-    """Run the command beside this process."""
-    running = Service(command)
+def service(command: str, **environment: str) -> Iterator[Service]:
+    """Run the command beside this process, in its environment but for these variables."""
+    running = Service(command, environment)
     try:
         yield running
     finally:

@@ -50,7 +50,7 @@ def up(
         from etl.notify import addresses
 
         addresses(settings.notify)  # what is wrong with them is said before all else
-    with pipeline(settings) as running, service("serve") as api:
+    with pipeline(settings) as running, service("serve", **_visualiser(running)) as api:
         _await_health(settings, api)
         _fill(running, selection, symbol or DEFAULT_SYMBOL)
         address = _address(settings)
@@ -127,6 +127,11 @@ def _address(settings: Settings) -> str:
     # 0.0.0.0 and :: are addresses to listen on, not to go to.
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - see above
     return f"http://{host}:{settings.port}"
+
+
+def _visualiser(running: Pipeline) -> dict[str, str]:
+    """Return what the API is to be told of luigid: the one that is used may be elsewhere than was set."""
+    return {"BTCQL_LUIGID_HOST": running.luigid.host, "BTCQL_LUIGID_PORT": str(running.luigid.port)}
 
 
 def _watch(running: Pipeline, api: Service, daily: Service) -> None:
