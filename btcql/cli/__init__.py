@@ -17,6 +17,7 @@ from btcql.errors import BtcqlError
 _COMMANDS = ("up", "data", "serve", "schedule", "database", "keys", "lake", "doctor", "backtest")
 # Ctrl-C, a service manager, a closed terminal
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_INTERRUPTED = 130  # the exit code, as Typer has it too
 _OLDEST, _NEWEST = (3, 11), (3, 13)
 
 app = typer.Typer(
@@ -59,12 +60,14 @@ def main() -> None:
         sys.exit(f"btcql: Python {sys.version.split()[0]} does not do: install one from 3.11 to 3.13")
     for name in _COMMANDS:
         import_module(f"btcql.cli.{name}")
-    for number in _ENDING:
-        signal.signal(number, _interrupt)
     # What psycopg warns of (a lost connection, one more try) is said where it matters, and once.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
+        for number in _ENDING:
+            signal.signal(number, _interrupt)
         app()
+    except _Ended:  # before Typer has come to the command, or after it
+        sys.exit(_INTERRUPTED)
     except BtcqlError as error:
         typer.echo(f"btcql: {error}", err=True)
         sys.exit(1)
