@@ -8,6 +8,7 @@ from struct import Struct
 from typing import Any, LiteralString, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from database.pool import Connection
@@ -68,6 +69,12 @@ def integers(array: bytes | None) -> Ints:
 def instants(array: bytes | None) -> Ints:
     """Return a binary timestamptz[] without nulls as epoch microseconds, int64 of shape (n,)."""
     return integers(array) + _POSTGRES_EPOCH
+
+
+def instants_of(bars: pa.Table) -> Ints:
+    """Return the column ts of bars as epoch microseconds, int64 of shape (n,)."""
+    ts: Ints = bars.column("ts").to_numpy().astype("datetime64[us]").view(np.int64)
+    return ts
 
 
 def _elements(array: bytes | None, element: np.dtype[np.void]) -> NDArray[Any]:

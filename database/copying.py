@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from psycopg import sql
 
+from database.columns import instants_of
 from database.connection import Connection
 from database.scaling import find_unit, scaled
 
@@ -35,7 +36,7 @@ def copy_bars(connection: Connection, table: str, symbol: str, bars: pa.Table) -
     (int16), without nulls. All of their prices get one unit, and all of their volumes.
     """
     columns = {name: bars.column(name).to_numpy() for name, _ in _BAR}
-    columns["ts"] = columns["ts"].astype("datetime64[us]").view(np.int64) - _POSTGRES_EPOCH_US
+    columns["ts"] = instants_of(bars) - _POSTGRES_EPOCH_US
     block = _rows(symbol, min(_BLOCK_ROWS, bars.num_rows))
     for name, measured in _UNITS.items():
         unit = find_unit([columns[column] for column in measured])

@@ -27,6 +27,7 @@ _REMADE = [
     "candle_day",
     "aggregate_refresh",
     "load",
+    "load_digest",
     "quality_warning",
     "data_version",
 ]

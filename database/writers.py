@@ -13,9 +13,9 @@ from psycopg.types.json import Jsonb
 from btcql.errors import DatabaseError
 from btcql.records import SYNTHETIC
 from database.capabilities import read_capabilities
-from database.changes import days_of, find_changes
+from database.changes import bars_between, replace_bars
 from database.connection import Connection
-from database.copying import copy_bars
+from database.digests import digest_days, find_stretch, write_digests
 from database.quality import QualityWarning, write_warnings
 from database.queries import query
 from database.version import record_change
@@ -28,7 +28,7 @@ _INSTANT = timedelta(microseconds=1)
 class MonthLoad:
     """A month of one market as prepared, and where it came from.
 
-    `bars` has the columns ts (timestamp[us, UTC], unique), open, high, low, close, volume (float64) and
+    `bars` has the columns ts (timestamp[us, UTC], ascending), open, high, low, close, volume (float64) and
     minutes (int16); `raw_objects` lists the lake's files; every bar that ended by `complete_through` is in;
     `warnings` say what is odd about the bars.
     """
@@ -55,12 +55,14 @@ def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
     """Make the market's month equal to `load`, in one transaction of `connection`.
 
     The same input again changes nothing; unchanged rows are not touched. Loads of different months go on
-    beside each other, two loads of one month take turns, and none goes on beside a refresh. Raises
-    DatabaseError for made-up bars beside real ones, and through `connected` for bars that break the table's
-    checks.
+    beside each other, two loads of one month take turns, and none goes on beside a refresh. Raises ValueError
+    for bars that do not ascend within the month, DatabaseError for made-up bars beside real ones, and through
+    `connected` for bars that break the table's checks.
     """
     starts, ends = _month_bounds(load.month)
-    _make_chunks(connection, [starts, ends - _INSTANT])
+    digests = digest_days(load.bars, starts, ends)
+    if not connection.execute(query("read_marker"), [load.symbol, load.month]).fetchone():  # not loaded yet
+        _make_chunks(connection, [starts, ends - _INSTANT])
     with connection.transaction():
         connection.execute(query("share_refresh"))
         connection.execute(query("lock_month"), [load.symbol, load.month])
@@ -72,16 +74,15 @@ def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
             raise DatabaseError(
                 f"{load.symbol} {load.month:%Y-%m}: this load would mix made-up bars with real ones"
             )
-        if connection.execute(query("find_bar"), [load.symbol, starts, ends]).fetchone():
-            result, days = _replace_bars(connection, load)
-        else:
-            copy_bars(connection, "scaled_candle", load.symbol, load.bars)
-            result, days = LoadResult(load.bars.num_rows, 0), days_of(load.bars)
-        _mark_days(connection, load.symbol, days)
+        from_day, to_day = find_stretch(connection, load.symbol, starts, digests)
+        bars = bars_between(load.bars, from_day, to_day)
+        changes = replace_bars(connection, load.symbol, from_day, to_day, bars)
+        _mark_days(connection, load.symbol, changes.days())
         connection.execute(query("write_marker"), _marker(load))
+        write_digests(connection, load.symbol, load.month, load.input_sha256, digests)
         write_warnings(connection, load.symbol, load.month, load.warnings)
         record_change(connection, load.symbol, "load")
-        return result
+        return LoadResult(changes.written.num_rows, len(changes.absent))
 
 
 def remove_market(connection: Connection, symbol: str) -> int:
@@ -173,26 +174,6 @@ def _make_chunks(connection: Connection, instants: list[datetime]) -> None:
         with connection.transaction():
             connection.execute(query("touch_chunks"), bounds)
             connection.execute(query("untouch_chunks"), bounds)
-
-
-def _replace_bars(connection: Connection, load: MonthLoad) -> tuple[LoadResult, list[datetime]]:
-    """Write the bars that differ and remove those that are gone; the month's lock keeps others out."""
-    starts, ends = _month_bounds(load.month)
-    changes = find_changes(connection, load.symbol, starts, ends, load.bars)
-    if changes.absent:
-        removed = connection.execute(
-            query("remove_absent"), [load.symbol, starts, ends, changes.absent]
-        ).rowcount
-        if removed != len(changes.absent):
-            raise DatabaseError(
-                f"{load.symbol} {load.month:%Y-%m}: {removed} of {len(changes.absent)} bars could be removed"
-            )
-    if changes.written.num_rows:
-        connection.execute(query("create_staging"))
-        copy_bars(connection, "staging", load.symbol, changes.written)
-        connection.execute(query("upsert_staged"))
-        connection.execute(query("drop_staging"))
-    return LoadResult(changes.written.num_rows, len(changes.absent)), changes.days()
 
 
 def _settle(connection: Connection, refreshed: list[tuple[int, datetime, datetime, str | None]]) -> None:

@@ -53,11 +53,11 @@ ON CONFLICT (symbol, ts) DO NOTHING;
 DELETE FROM scaled_candle WHERE symbol = '' AND ts = ANY (%(instants)s::timestamptz[]);
 
 -- name: find_bar
--- Whether the month has bars already: an empty one is copied into directly.
+-- Whether the stretch has bars already: an empty one is copied into directly.
 SELECT true FROM scaled_candle WHERE symbol = %s AND ts >= %s::timestamptz AND ts < %s::timestamptz LIMIT 1;
 
--- name: read_month
--- The bars that the month has, as whole columns, in any order: to be compared with those to come.
+-- name: read_bars
+-- The bars of a stretch as whole columns, in any order: to be compared with those to come.
 SELECT array_agg(ts), array_agg(open), array_agg(high), array_agg(low), array_agg(close), array_agg(volume),
        array_agg(minutes::bigint)
 FROM candle
@@ -95,6 +95,23 @@ ON CONFLICT (symbol, month) DO UPDATE
 SET sources = excluded.sources, input_sha256 = excluded.input_sha256, raw_objects = excluded.raw_objects,
     rows = excluded.rows, first_ts = excluded.first_ts, complete_through = excluded.complete_through,
     loaded_at = now();
+
+-- name: read_digests
+-- Of the days as they were last loaded: none if a program that knows no digests loaded the month after that, or
+-- if it has more or fewer bars by now.
+SELECT days
+FROM load_digest
+JOIN load USING (symbol, month, input_sha256)
+WHERE rows = (
+    SELECT count(*) FROM scaled_candle
+    WHERE symbol = %(symbol)s AND ts >= %(starts)s::timestamptz AND ts < %(ends)s::timestamptz
+)
+  AND symbol = %(symbol)s AND month = %(month)s;
+
+-- name: write_digests
+-- In the transaction of the marker, which must be there.
+INSERT INTO load_digest (symbol, month, input_sha256, days) VALUES (%s, %s, %s, %s)
+ON CONFLICT (symbol, month) DO UPDATE SET input_sha256 = excluded.input_sha256, days = excluded.days;
 
 -- name: remove_bars
 -- All of a market's.

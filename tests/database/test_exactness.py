@@ -128,6 +128,19 @@ class Loads(RuleBasedStateMachine):
         assert load_month(self.connection, month) == LoadResult(0, 0)
 
     @precondition(lambda self: self.months)
+    @rule(data=st.data(), seed=seeds, refresh=refreshes)
+    def load_over_bars_that_were_deleted_by_hand(self, data: st.DataObject, seed: int, refresh: bool) -> None:
+        key, random = self._loaded(data), np.random.default_rng(seed)
+        bars = self.months[key]
+        left = random.random(len(bars)) < random.choice([0, 0.5, 0.98])
+        gone = bars.index[~left].to_pydatetime().tolist()
+        self.connection.execute(
+            "DELETE FROM scaled_candle WHERE symbol = %s AND ts = ANY (%s)", [key[0], gone]
+        )
+        self.months[key] = bars[left]
+        self._load(key, bars, refresh)
+
+    @precondition(lambda self: self.months)
     @rule(data=st.data())
     def be_refused_a_month_with_a_bar_that_is_none(self, data: st.DataObject) -> None:
         key = self._loaded(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -29,7 +30,7 @@ def connection(database: Database) -> Iterator[Connection]:
 def load_bars(
     connection: Connection, bars: DailyBars, complete_through: datetime, symbol: str = SYMBOL
 ) -> None:
-    """Load the bars as one month's worth, whatever their days: the reader does not ask."""
+    """Load the bars month by month, each said to be complete through the same instant."""
     table = pa.table(
         {
             "ts": pa.array(bars.day.astype("datetime64[us]")).cast(pa.timestamp("us", "UTC")),
@@ -37,8 +38,11 @@ def load_bars(
             "minutes": pa.array([1440] * len(bars), pa.int16()),
         }
     )
-    month = bars.day[0].item().replace(day=1)
-    load_month(connection, MonthLoad(symbol, month, table, ["test"], [], "sha", complete_through))
+    months = bars.day.astype("datetime64[M]")
+    for month in np.unique(months):
+        first = month.astype("datetime64[D]").item()
+        part = table.filter(pa.array(months == month))
+        load_month(connection, MonthLoad(symbol, first, part, ["test"], [], "sha", complete_through))
     refresh_aggregates(connection)
 
 
