@@ -128,9 +128,9 @@ class PipelineStatus:
         """Return the visualiser's address."""
         return info.context.visualiser_url
 
-    @strawberry.field
+    @described("The newest run's first, and of each run the newest months first.")
     async def recent_loads(self, info: Info, first: int = 20) -> list[Load]:
-        """Return the newest loads, newest first."""
+        """Return the newest loads."""
         return [Load.of(facts) for facts in await _newest(info, reader.fetch_loads, first, "loads")]
 
     @strawberry.field

@@ -72,7 +72,7 @@ async def fetch_pipeline(connection: Connection) -> PipelineFacts:
 
 
 async def fetch_loads(connection: Connection, first: int) -> list[LoadFacts]:
-    """Return the newest `first` loads, newest first."""
+    """Return the newest `first` loads: the newest run's first, and of each run the newest month first."""
     cursor = await connection.execute(query("fetch_loads"), {"first": first})
     # The lake spells a name's other characters by their numbers: file%3Aprices.
     return [LoadFacts(symbol, unquote(source), *row) for symbol, source, *row in await cursor.fetchall()]

@@ -21,14 +21,24 @@ SELECT (SELECT max(started_at) FROM run),
        (SELECT array_agg(DISTINCT state) FROM newest)
 
 -- name: fetch_loads
--- the newest loads, a row for each raw object; the limit comes first, for it needs no more months than that
+-- The newest loads, a row for each raw object; the limit comes first, for it needs no more months than that. The
+-- months of one run come as they follow each other, not as its workers happened to load them: oldest last.
 SELECT symbol, coalesce(substring(object ->> 'object' FROM 'source=([^/]+)'), sources[1]), first_ts,
        complete_through, rows, loaded_at, object ->> 'object', object ->> 'sha256'
 FROM (
-    SELECT * FROM load ORDER BY loaded_at DESC, symbol COLLATE "C", month DESC LIMIT %(first)s
+    SELECT load.*, coalesce((
+        SELECT CASE WHEN loaded_at <= coalesce(ended_at, 'infinity') THEN started_at END
+        FROM pipeline_run
+        WHERE market = symbol AND started_at <= loaded_at
+        ORDER BY started_at DESC
+        LIMIT 1
+    ), loaded_at) AS began_at
+    FROM load
+    ORDER BY began_at DESC, symbol COLLATE "C", month DESC
+    LIMIT %(first)s
 ) AS newest
 CROSS JOIN jsonb_array_elements(raw_objects) WITH ORDINALITY AS raw (object, number)
-ORDER BY loaded_at DESC, symbol COLLATE "C", month DESC, number
+ORDER BY began_at DESC, symbol COLLATE "C", month DESC, number
 LIMIT %(first)s
 
 -- name: fetch_runs

@@ -95,6 +95,28 @@ def test_loads_lead_from_a_market_to_its_raw_objects(database: Database, fresh: 
     assert newest == [{"rawObject": "raw/source=bitstamp/2024-01-01"}]
 
 
+def test_of_one_run_the_newest_months_come_first_in_whichever_order_they_were_loaded(
+    plain: Database,
+) -> None:
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    for symbol in ("ETH-USD", "DAY-USD"):
+        with recorded(plain.url, symbol, "import", now):
+            for first in ("2024-01-01", "2023-12-01", "2023-11-01"):
+                load(plain.url, symbol, numbered(first, 20), "bitstamp")
+    load(plain.url, "SOL-USD", numbered("2020-01-01", 20), "bitstamp")
+    with serving(plain.url) as api:
+        loads = api.ask("{ pipeline { recentLoads(first: 5) { symbol from } } }")["pipeline"]["recentLoads"]
+    assert [(found["symbol"], found["from"][:7]) for found in loads] == [
+        ("SOL-USD", "2020-01"),  # of no run
+        ("DAY-USD", "2024-01"),
+        ("DAY-USD", "2023-12"),
+        ("DAY-USD", "2023-11"),
+        ("ETH-USD", "2024-01"),
+    ]
+
+
 def test_runs_are_told_newest_first_with_how_they_went(database: Database, fresh: Api) -> None:
     run(database.url, "BTC-USD", NOW)
     run(database.url, "ETH-USD", NOW + HOUR, "no bars")
