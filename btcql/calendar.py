@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from btcql import rhythm
 from btcql.records import Interval, Period
 
 Ints: TypeAlias = NDArray[np.int64]
@@ -21,8 +22,8 @@ Ints: TypeAlias = NDArray[np.int64]
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-SETTLING = 35 * MINUTE  # from a day's end until its bars are taken as final
-OVERDUE = 65 * MINUTE  # from a day's end until its bars should have come by the daily refresh
+SETTLING = rhythm.SETTLING // timedelta(microseconds=1)
+OVERDUE = rhythm.OVERDUE // timedelta(microseconds=1)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MONDAY = 4 * DAY  # 1970-01-01 was a Thursday

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from btcql.rhythm import OVERDUE
 from database.capabilities import read_capabilities
 from database.connection import Connection
 from database.migrate import find_migrations
@@ -30,7 +31,7 @@ def read_status(connection: Connection) -> list[tuple[str, str]]:
     lines.append(("aggregates", _waiting(connection)))
     lines += _bars_lines(connection, timescaledb=can.timescaledb is not None)
     for symbol, sources, rows, first, through, days_behind in connection.execute(
-        query("read_markets_status")
+        query("read_markets_status"), [OVERDUE]
     ):
         reach = f"{first:%Y-%m-%d %H:%M} to {through:%Y-%m-%d %H:%M}"
         stale = f", STALE: {days_behind} days behind" if days_behind else ""

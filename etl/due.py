@@ -1,28 +1,24 @@
-"""When the daily refresh is due: pure arithmetic of UTC instants."""
+"""When the daily refresh is due: pure arithmetic of UTC instants, by the times of `btcql.rhythm`."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-# The day has ended, and exchanges have settled its last bars.
-_AFTER_MIDNIGHT = timedelta(minutes=40)
+from btcql.rhythm import OVERDUE, REFRESH
+
 _DAY = timedelta(days=1)
-# So that not everybody asks an exchange in the same second.
-MOST_JITTER = timedelta(minutes=10)
-# After this long without a day's bars they are overdue.
-_OVERDUE = timedelta(minutes=65)
 _FIRST_RETRY = timedelta(minutes=5)
 _LONGEST_RETRY = timedelta(hours=2)
 
 
 def last_due(now: datetime) -> datetime:
-    """Return the newest 00:40 that is not after `now`."""
-    due = _midnight(now) + _AFTER_MIDNIGHT
+    """Return the newest time of a refresh that is not after `now`."""
+    due = _midnight(now) + REFRESH
     return due if due <= now else due - _DAY
 
 
 def next_due(now: datetime) -> datetime:
-    """Return the first 00:40 after `now`."""
+    """Return the first time of a refresh after `now`."""
     return last_due(now) + _DAY
 
 
@@ -36,8 +32,8 @@ def retry(now: datetime, failures: int) -> datetime:
 
 
 def expected_through(now: datetime) -> datetime:
-    """Return up to when bars have to be there by `now`: the newest end of a day 65 minutes ago."""
-    return _midnight(now - _OVERDUE)
+    """Return up to when bars have to be there by `now`: the newest end of a day whose bars are overdue."""
+    return _midnight(now - OVERDUE)
 
 
 def _midnight(instant: datetime) -> datetime:

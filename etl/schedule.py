@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from btcql.errors import BtcqlError
+from btcql.rhythm import JITTER
 from database.connection import Connection
 from database.events import read_followed, read_next_telling, write_freshness
 from database.runs import (
@@ -24,7 +25,7 @@ from database.runs import (
     remove_plans,
     write_plan,
 )
-from etl.due import MOST_JITTER, expected_through, last_due, next_due, retry
+from etl.due import expected_through, last_due, next_due, retry
 from etl.notify import Address, tell_untold
 
 _LONGEST_WAIT = timedelta(hours=6)
@@ -47,7 +48,7 @@ class Schedule:
     now: Clock
     wait: Callable[[float], bool]
     notify: Sequence[Address] = ()
-    jitter: Callable[[], timedelta] = field(default=lambda: random.random() * MOST_JITTER)  # noqa: S311 - no secret
+    jitter: Callable[[], timedelta] = field(default=lambda: random.random() * JITTER)  # noqa: S311 - no secret
 
     def run(self, lock: ScheduleLock) -> None:
         """Refresh what is due, until `wait` says that it is enough; `lock` is held.

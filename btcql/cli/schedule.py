@@ -14,6 +14,7 @@ import typer
 
 from btcql.cli import app
 from btcql.errors import DatabaseUnavailableError, PipelineError
+from btcql.rhythm import REFRESHED
 from btcql.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ _LOOK_SECONDS = 30
 _STANDBY_SECONDS = 5
 
 
-@app.command()
+@app.command(
+    help=f"Refresh every market of the lake {REFRESHED}, and again after a failure; Ctrl-C stops it."
+)
 def schedule(
     *,
     check: Annotated[
@@ -41,7 +44,7 @@ def schedule(
     ] = False,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
-    """Refresh every market of the lake each day at 00:40 UTC, and again after a failure; Ctrl-C stops it."""
+    """Run the schedule, look whether one runs, or do what is due."""
     if check:
         _check(Settings.read())
         return
@@ -77,7 +80,7 @@ def _serve(settings: Settings, *, quiet: bool) -> None:
     notify = addresses(settings.notify)
     with pipeline(settings) as running:
         if not quiet:
-            typer.echo("every market is refreshed each day at 00:40 UTC; Ctrl-C stops it")
+            typer.echo(f"every market is refreshed {REFRESHED}; Ctrl-C stops it")
         _keep(running, notify)
 
 

@@ -33,13 +33,13 @@ ORDER BY symbol;
 
 -- name: read_markets_status
 -- From the markers: counting the bars themselves would read them all. A market is behind by the days that
--- should have come by the daily refresh (at 00:40, and it is given 25 minutes).
+-- are overdue, of those that the daily refresh brings.
 SELECT symbol,
        array_agg(DISTINCT source ORDER BY source),
        (SELECT sum(rows) FROM load AS own WHERE own.symbol = load.symbol),
        min(first_ts),
        max(complete_through),
-       GREATEST(0, date_trunc('day', now() - INTERVAL '65 minutes', 'UTC')::date - max(complete_through)::date)
+       GREATEST(0, date_trunc('day', now() - %s, 'UTC')::date - max(complete_through)::date)
 FROM load, unnest(sources) AS source
 GROUP BY symbol
 ORDER BY symbol;

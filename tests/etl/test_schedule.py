@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from btcql.errors import DatabaseUnavailableError, PipelineError, SettingError
+from btcql.rhythm import JITTER
 from database.connection import connected
 from database.runs import recorded, schedule_lock
-from etl.due import MOST_JITTER
 from etl.notify import addresses
 from etl.schedule import Schedule
 from tests.conftest import fresh_database
@@ -88,7 +88,7 @@ def test_the_first_refresh_is_at_once_and_then_one_a_day_at_0040(world: World) -
     assert world.runs[0][1] == START
     for _, at in world.runs[1:]:
         due = at.replace(hour=0, minute=40, second=0, microsecond=0)
-        assert due <= at <= due + MOST_JITTER
+        assert due <= at <= due + JITTER
     assert world.rows("SELECT DISTINCT state, rows, attempt FROM pipeline_run") == [("succeeded", 24, 1)]
     assert world.hook.told == []
 
