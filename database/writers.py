@@ -16,6 +16,7 @@ from database.capabilities import read_capabilities
 from database.changes import bars_between, replace_bars
 from database.connection import Connection
 from database.digests import digest_days, find_stretch, write_digests
+from database.erasure import find_erased
 from database.quality import QualityWarning, write_warnings
 from database.queries import query
 from database.version import record_change
@@ -113,8 +114,8 @@ def refresh_aggregates(connection: Connection, *, wait: bool = True) -> int:
     for a refresh runs transactions of its own. Nothing to do where rollup tables serve. It begins when the
     loads under way have ended, and those to come wait for it; without `wait` it does nothing where it would
     have to wait. A killed refresh leaves its days on the list for the next. Raises DatabaseError, after all
-    other days, for days in which another market's bars are gone (dropped by a retention) and a refresh would
-    erase its history: they stay on the list.
+    other days, for days in which a market's bars are gone (dropped by a retention) and a refresh would erase
+    its history: they stay on the list.
     """
     if wait:
         connection.execute(query("lock_refresh"))
@@ -127,7 +128,7 @@ def refresh_aggregates(connection: Connection, *, wait: bool = True) -> int:
         refresh = query("refresh_aggregate_batched" if batched else "refresh_aggregate")
         refreshed = 0
         for from_day, to_day in _merge([(from_day, to_day) for _, from_day, to_day, _ in waiting]):
-            found = _find_erased(connection, from_day, to_day)
+            found = find_erased(connection, from_day, to_day)
             if found:
                 erased += found
                 continue
@@ -196,15 +197,6 @@ def _mark_days(connection: Connection, symbol: str, days: list[datetime]) -> Non
     else:
         for statement in ("remove_hours", "insert_hours", "remove_days", "insert_days"):
             connection.execute(query(statement), {"symbol": symbol, "days": days})
-
-
-def _find_erased(connection: Connection, from_day: datetime, to_day: datetime) -> list[str]:
-    """Name what a refresh of the days would erase: the markets and their days whose bars are gone."""
-    bounds = {"from_day": from_day, "to_day": to_day}
-    return [
-        f"{count} days of {symbol} ({first:%Y-%m-%d} to {last:%Y-%m-%d})"
-        for symbol, first, last, count in connection.execute(query("find_erased"), bounds)
-    ]
 
 
 def _merge(stretches: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:

@@ -106,7 +106,8 @@ async def fetch_fineness(connection: Connection, symbol: str, minutes: int, star
 async def fetch_close_before(connection: Connection, symbol: str, first: int, end: int) -> float | None:
     """Return the newest close of a bar that began before `end`; `first` is the market's first bar.
 
-    The last week is tried first: on a hypertable a long range is planned over all its chunks.
+    The last week is tried first: on a hypertable a long range is planned over all its chunks. Where the bars
+    were dropped it is the last hour's or day's.
     """
     for start in (max(first, end - 7 * calendar.DAY), first):
         cursor = await connection.execute(query("fetch_close_before"), _bounds(symbol, start, end))
@@ -114,7 +115,8 @@ async def fetch_close_before(connection: Connection, symbol: str, first: int, en
         if row is not None:
             close: float = row[0]
             return close
-    return None
+    kept = await _fetch_kept_close(connection, symbol, end)
+    return None if kept is None else kept[1]
 
 
 async def fetch_extremes(
@@ -144,7 +146,8 @@ async def fetch_price(
 ) -> tuple[int, float, int] | None:
     """Return (end in epoch microseconds, close, version) of the newest base bar that had ended by `end`.
 
-    `first` is the market's first bar; None when no bar had ended.
+    `first` is the market's first bar; None when no bar had ended. Where the bars were dropped it is the
+    newest hour, or day that has no hours.
     """
     for start in (max(first, end - 7 * calendar.DAY), first):
         if start < end:
@@ -152,7 +155,15 @@ async def fetch_price(
             row = await cursor.fetchone()
             if row is not None:
                 return calendar.microseconds(row[0]), row[1], row[2]
-    return None
+    return await _fetch_kept_close(connection, symbol, end)
+
+
+async def _fetch_kept_close(connection: Connection, symbol: str, end: int) -> tuple[int, float, int] | None:
+    """Return the same of the hours and days, which stay where base bars are dropped."""
+    parameters = {"symbol": symbol, "end": calendar.to_datetime(end)}
+    cursor = await connection.execute(query("fetch_kept_close"), parameters)
+    row = await cursor.fetchone()
+    return None if row is None else (calendar.microseconds(row[0]), row[1], row[2])
 
 
 async def _fetch(

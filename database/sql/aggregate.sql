@@ -6,32 +6,45 @@ INSERT INTO aggregate_refresh (symbol, from_day, to_day) VALUES (%s, %s, %s);
 -- The days whose aggregates are older than their bars.
 SELECT refresh_id, from_day, to_day, symbol FROM aggregate_refresh ORDER BY refresh_id;
 
--- name: find_erased
--- Markets whose history a refresh of these days would erase: days with aggregates, without bars, and not
--- touched by a load or removal of their own. One statement, so that a load of the same moment is seen whole;
--- the bars are probed day by day, and only of such days: as a join they were all read.
-WITH untouched AS MATERIALIZED (
-    SELECT symbol, bucket
-    FROM candle_day AS day
+-- name: find_empty_days
+-- Days without bars that a refresh of all markets' would erase: those of which there are aggregates, and whether a
+-- load or a removal of their own touched them, and those that one touched without any yet. One statement, so that
+-- a load of the same moment is seen whole; the bars are probed day by day: as a join they were all read.
+WITH day AS MATERIALIZED (
+    SELECT symbol, bucket AS starts,
+           EXISTS (
+               SELECT FROM aggregate_refresh AS own
+               WHERE (own.symbol = aggregated.symbol OR own.symbol IS NULL)
+                 AND own.from_day <= bucket AND bucket < own.to_day
+           ) AS touched
+    FROM candle_day AS aggregated
     WHERE bucket >= %(from_day)s AND bucket < %(to_day)s
-      AND NOT EXISTS (
-          SELECT FROM aggregate_refresh AS own
-          WHERE (own.symbol = day.symbol OR own.symbol IS NULL)
-            AND own.from_day <= day.bucket AND day.bucket < own.to_day
-      )
+    UNION
+    SELECT symbol, starts, true
+    FROM aggregate_refresh
+    CROSS JOIN LATERAL generate_series(
+        greatest(from_day, %(from_day)s), least(to_day, %(to_day)s) - INTERVAL '24 hours', INTERVAL '24 hours'
+    ) AS starts
+    WHERE symbol IS NOT NULL
 )
-SELECT symbol, min(bucket), max(bucket), count(*)
-FROM untouched
+SELECT symbol, starts, touched
+FROM day
 WHERE (
     SELECT true FROM candle
-    WHERE candle.symbol = untouched.symbol
-      AND ts >= untouched.bucket AND ts < untouched.bucket + INTERVAL '24 hours'
+    WHERE candle.symbol = day.symbol
+      AND ts >= starts AND ts < starts + INTERVAL '24 hours'
       -- the bounds once more, for only these tell the planner which chunks it may leave out
       AND ts >= %(from_day)s AND ts < %(to_day)s
     LIMIT 1
 ) IS NULL
-GROUP BY symbol
-ORDER BY symbol;
+ORDER BY symbol, starts;
+
+-- name: find_dropped_month
+-- Whether bars that the month's load brought are gone: only what drops them leaves the marker as it was.
+SELECT true FROM load
+WHERE symbol = %(symbol)s AND month = %(month)s AND rows > (
+    SELECT count(*) FROM candle WHERE symbol = %(symbol)s AND ts >= %(starts)s AND ts < %(ends)s
+);
 
 -- name: remove_refreshes
 -- Only what was refreshed: a load may have added to the list meanwhile.

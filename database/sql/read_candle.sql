@@ -80,3 +80,18 @@ WHERE symbol = %(symbol)s AND ts >= %(start)s AND ts < %(end)s
       AND ts + minutes * INTERVAL '1 minute' <= %(end)s
 ORDER BY ts DESC
 LIMIT 1
+
+-- name: fetch_kept_close
+-- where a retention dropped the base bars: the newest hour that had ended, or day that has no hours
+SELECT ended, close, (SELECT sum(version)::bigint FROM data_version)
+FROM (
+    (SELECT ts + INTERVAL '1 hour' AS ended, close FROM candle_1h
+     WHERE symbol = %(symbol)s AND ts <= %(end)s::timestamptz - INTERVAL '1 hour'
+     ORDER BY ts DESC LIMIT 1)
+    UNION ALL
+    (SELECT ts + INTERVAL '24 hours', close FROM candle_1d
+     WHERE symbol = %(symbol)s AND ts <= %(end)s::timestamptz - INTERVAL '24 hours' AND minutes > 60
+     ORDER BY ts DESC LIMIT 1)
+) AS newest
+ORDER BY ended DESC
+LIMIT 1

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +15,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from btcql.errors import BtcqlError
+from database.connection import connected
 from tests.api.serving import wait_for
 from tests.cli.conftest import LIMIT_SECONDS, Command, command_in, leaving_nothing
 from tests.cli.files import daily_rows, write_csv
+from tests.conftest import fresh_database, given_edition, installation_of
 from tests.docs.documents import ROOT, Block, blocks, commands, documents, links
 from tests.etl.files import klines, zipped
 
@@ -151,6 +154,20 @@ def test_what_the_documents_tell_to_type_and_to_ask_works(workshop: Workshop) ->
     ]
     assert failures == []
     assert {block.language for block in told} >= {"console", "graphql", "python", "javascript"}
+
+
+def test_the_sql_of_the_documents_runs_as_the_writer(start_server: Callable[[str], str]) -> None:
+    told = [block for document in documents() for block in blocks(document) if block.language == "sql"]
+    if given_edition() != "community" and installation_of("community") is None:
+        pytest.skip("no TimescaleDB Community is installed here")
+    with fresh_database(start_server("community"), "community") as database:
+        for block in told:
+            try:
+                with connected(database.url, autocommit=True) as connection:
+                    connection.execute(block.text.encode())
+            except BtcqlError as error:
+                pytest.fail(f"{block.place}: {error}")
+    assert told
 
 
 def test_what_is_not_typed_here_is_named_with_the_test_that_does_it_or_the_reason() -> None:
