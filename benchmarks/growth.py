@@ -19,7 +19,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, LiteralString
 
 import numpy as np
 import pyarrow as pa
@@ -29,10 +30,11 @@ from benchmarks.editions import installation
 from benchmarks.market import monthly, walk
 from btcql import calendar
 from btcql.errors import BtcqlError
-from btcql.records import Interval
+from btcql.records import Interval, Timeframe
 from btcql.settings import Settings
 from database.address import with_role
 from database.capabilities import read_capabilities
+from database.connection import Connection as WriterConnection
 from database.connection import connected
 from database.migrate import migrate
 from database.pool import Connection, Pool
@@ -40,6 +42,9 @@ from database.readers.bars import fetch_bars, fetch_price
 from database.roles import READER
 from database.server import EmbeddedServer
 from database.writers import MonthLoad, load_month, refresh_aggregates
+from lake.path import Partition
+from lake.schema import bars_table
+from lake.store import Lake
 
 FIRST, END = date(2024, 1, 1), date(2025, 1, 1)
 DAYS = (END - FIRST).days
@@ -47,8 +52,9 @@ ROUNDS = 15
 _NEW = datetime(END.year, END.month, END.day, tzinfo=UTC)
 _CHUNKS = """
     SELECT format('%I.%I', chunk_schema, chunk_name) FROM timescaledb_information.chunks
-    WHERE hypertable_schema = 'public'
+    WHERE hypertable_schema = 'public' AND hypertable_name = 'scaled_candle'
 """
+_BARS_SIZE = "SELECT hypertable_size('scaled_candle')"
 _SIZE = "SELECT pg_database_size(current_database())"
 
 
@@ -64,11 +70,13 @@ class Stage:
     minutes: float
     price: float
     size: int
+    chunks: int
 
 
 def main(
     edition: Annotated[str, typer.Option(help="community, apache or plain")] = "community",
     markets: Annotated[int, typer.Option(min=1, help="how many, of a year each")] = 20,
+    chunk_days: Annotated[int, typer.Option(min=1, help="of the hypertable's chunks")] = 90,
 ) -> None:
     """Load the markets, measure at 1, 2, 5, 10, 20, ... of them, and print the table."""
     found = installation(edition)
@@ -83,15 +91,39 @@ def main(
             timescaledb_license="apache" if edition == "apache" else "timescale",
         )
         with EmbeddedServer(settings).running() as url:
+            migrate(url)
+            if edition != "plain":
+                set_chunks(url, chunk_days)
             grow(url, markets)
+            print(
+                f"in the lake: {lake_bytes(Path(home) / 'lake'):.1f} bytes a bar, without the imported files"
+            )
+
+
+def lake_bytes(folder: Path) -> float:
+    """Publish a market's year in a lake; return how many bytes a bar takes."""
+    bars = walk(FIRST, DAYS * 1440, 1, 1)
+    lake = Lake(str(folder))
+    for month in monthly(symbol_of(1), bars, _NEW):
+        columns = {name: month.bars[name].to_numpy() for name in ("open", "high", "low", "close", "volume")}
+        table = bars_table(month.bars["ts"].cast(pa.int64()).to_numpy(), columns)
+        where = Partition("binance", month.symbol, Timeframe.MINUTE, month.month)
+        lake.publish(where, table, request={}, complete_through=month.complete_through, fetched_at=_NEW)
+    size: int = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return size / len(bars)
+
+
+def set_chunks(url: str, days: int) -> None:
+    """Let the chunks to come be so long."""
+    with connected(url) as connection:
+        connection.execute("SELECT set_chunk_time_interval('scaled_candle', %s)", [timedelta(days=days)])
 
 
 def grow(url: str, markets: int) -> None:
     """Load market after market and print each stage as it is reached."""
-    migrate(url)
     print(
         f"{'markets':>7} {'bars':>11} | {'load':>7} {'bars/s':>8} {'refresh':>8} {'a day':>7} |"
-        f" {'a year':>7} {'a day of':>8} {'latest':>7} | {'size':>8} {'bytes':>6}"
+        f" {'a year':>7} {'a day of':>8} {'latest':>7} | {'size':>8} {'bytes':>6} {'chunks':>6}"
     )
     print(
         f"{'':>7} {'':>11} | {'s':>7} {'':>8} {'s':>8} {'changed':>7} |"
@@ -119,14 +151,15 @@ def compress(url: str, markets: int) -> None:
             for chunk in connection.execute(_CHUNKS).fetchall():
                 connection.execute("CALL convert_to_columnstore(%s::regclass)", chunk)
 
+        before = number_of(connection, _BARS_SIZE)
         seconds = timed(work)
-        row = connection.execute(_SIZE).fetchone()
-    assert row is not None
+        after, size = number_of(connection, _BARS_SIZE), number_of(connection, _SIZE)
     bars = markets * DAYS * 1440
     year, minutes, price = asyncio.run(ask(with_role(url, READER), symbol_of((markets + 1) // 2)))
     print(
-        f"in the columnstore, after {seconds:.1f} s: {row[0] / 1e9:.2f} GB, {row[0] / bars:.0f} bytes a bar"
-        f" with all else of the database; a year of days {year * 1000:.1f} ms, a day of minutes"
+        f"in the columnstore, after {seconds:.1f} s: the bars {after / bars:.1f} bytes each instead of"
+        f" {before / bars:.1f} ({after / before:.3f}), the database {size / 1e9:.2f} GB;"
+        f" a year of days {year * 1000:.1f} ms, a day of minutes"
         f" {minutes * 1000:.1f} ms, latest price {price * 1000:.1f} ms"
     )
 
@@ -154,9 +187,17 @@ def measure(url: str, number: int, load: float, refresh: float) -> Stage:
     changed = statistics.median(change_day(url, last, run) for run in range(1, 6))
     year, minutes, price = asyncio.run(ask(with_role(url, READER), symbol_of((number + 1) // 2)))
     with connected(url) as connection:
-        row = connection.execute(_SIZE).fetchone()
+        size = number_of(connection, _SIZE)
+        timescaledb = read_capabilities(connection).timescaledb
+        chunks = len(connection.execute(_CHUNKS).fetchall()) if timescaledb else 0
+    return Stage(number, load, refresh, changed, year, minutes, price, size, chunks)
+
+
+def number_of(connection: WriterConnection, question: LiteralString) -> int:
+    """Return the one number that answers it."""
+    row = connection.execute(question).fetchone()
     assert row is not None
-    return Stage(number, load, refresh, changed, year, minutes, price, row[0])
+    return int(row[0])
 
 
 def change_day(url: str, month: MonthLoad, run: int) -> float:
@@ -224,7 +265,7 @@ def show(stage: Stage) -> None:
         f"{stage.markets:>7} {bars:>11,} | {stage.load:>7.1f} {DAYS * 1440 / stage.load:>8,.0f}"
         f" {stage.refresh:>8.2f} {stage.changed_day * 1000:>4.0f} ms | {stage.year * 1000:>4.1f} ms"
         f" {stage.minutes * 1000:>5.1f} ms {stage.price * 1000:>4.1f} ms |"
-        f" {stage.size / 1e9:>8.2f} {stage.size / bars:>6.0f}",
+        f" {stage.size / 1e9:>8.2f} {stage.size / bars:>6.0f} {stage.chunks:>6}",
         flush=True,
     )
 

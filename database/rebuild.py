@@ -12,6 +12,7 @@ from psycopg import errors, sql
 
 from btcql.errors import DatabaseError
 from database.address import database_of, with_database
+from database.capabilities import read_capabilities
 from database.connection import Connection, connected
 from database.creation import create_database
 from database.migrate import migrate
@@ -52,6 +53,7 @@ def create_beside(url: str) -> str:
             _drop(connection, left)
     address = create_database(with_database(url, _MAINTENANCE), _fresh(name))
     migrate(address)
+    _keep_chunk_length(url, address)
     return address
 
 
@@ -111,6 +113,18 @@ def take_name(url: str, let_go: Callable[[], None]) -> None:
         renamed.result()
         _restart_jobs(ending, name)
         _drop(ending, _former(name))
+
+
+def _keep_chunk_length(url: str, fresh_url: str) -> None:
+    """Let the fresh database's chunks be as long as the old one's, where both have chunks."""
+    with connected(url) as old, connected(fresh_url) as fresh:
+        found = [
+            connection.execute(query("read_chunk_length")).fetchone()
+            for connection in (old, fresh)
+            if read_capabilities(connection).timescaledb
+        ]
+        if len(found) == 2 and found[0] is not None:  # noqa: PLR2004 - both
+            fresh.execute(query("set_chunk_length"), found[0])
 
 
 def _fresh(name: str) -> str:

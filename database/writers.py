@@ -22,7 +22,6 @@ from database.queries import query
 from database.version import record_change
 
 _DAY = timedelta(days=1)
-_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
     starts, ends = _month_bounds(load.month)
     digests = digest_days(load.bars, starts, ends)
     if not connection.execute(query("read_marker"), [load.symbol, load.month]).fetchone():  # not loaded yet
-        _make_chunks(connection, [starts, ends - _INSTANT])
+        _make_chunks(connection, starts, ends)
     with connection.transaction():
         connection.execute(query("share_refresh"))
         connection.execute(query("lock_month"), [load.symbol, load.month])
@@ -162,19 +161,20 @@ def read_sources(connection: Connection, symbol: str) -> set[str]:
     return {source for (source,) in connection.execute(query("read_sources"), [symbol])}
 
 
-def _make_chunks(connection: Connection, instants: list[datetime]) -> None:
-    """Make the chunks of the instants, in a transaction of their own.
+def _make_chunks(connection: Connection, starts: datetime, ends: datetime) -> None:
+    """Make the month's chunks, in a transaction of their own.
 
     Whoever makes a chunk keeps all others from making one until its transaction ends: in the load's own, no
     two loads of new months could go on beside each other.
     """
-    bounds = {"instants": instants}
     if not read_capabilities(connection).timescaledb:
         return
-    if connection.execute(query("find_absent_chunks"), bounds).fetchone():
+    days = [starts + number * _DAY for number in range((ends - starts).days)]
+    absent = [day for (day,) in connection.execute(query("find_absent_chunks"), {"days": days})]
+    if absent:
         with connection.transaction():
-            connection.execute(query("touch_chunks"), bounds)
-            connection.execute(query("untouch_chunks"), bounds)
+            connection.execute(query("touch_chunks"), {"days": absent})
+            connection.execute(query("untouch_chunks"), {"days": absent})
 
 
 def _settle(connection: Connection, refreshed: list[tuple[int, datetime, datetime, str | None]]) -> None:

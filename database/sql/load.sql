@@ -32,25 +32,24 @@ SELECT DISTINCT unnest(sources) FROM load WHERE symbol = %s;
 SELECT true FROM load WHERE symbol = %s AND ('synthetic' = ANY (sources)) <> %s LIMIT 1;
 
 -- name: find_absent_chunks
--- Whether a chunk of the month is still to be made: one of 90 days holds its first or its last instant.
-SELECT true
-FROM unnest(%(instants)s::timestamptz[]) AS instant
+-- The days whose chunk is still to be made: chunks begin at midnight, and may be as short as a day.
+SELECT day
+FROM unnest(%(days)s::timestamptz[]) AS day
 WHERE NOT EXISTS (
     SELECT FROM timescaledb_information.chunks
     WHERE hypertable_schema = 'public' AND hypertable_name = 'scaled_candle'
-      AND range_start <= instant AND instant < range_end
-)
-LIMIT 1;
+      AND range_start <= day AND day < range_end
+);
 
 -- name: touch_chunks
 -- Rows of no market, removed at once: the chunks that they were put into stay.
 INSERT INTO scaled_candle (ts, open, high, low, close, volume, minutes, symbol)
-SELECT instant, 1, 1, 1, 1, 0, 1, '' FROM unnest(%(instants)s::timestamptz[]) AS instant
+SELECT day, 1, 1, 1, 1, 0, 1, '' FROM unnest(%(days)s::timestamptz[]) AS day
 ON CONFLICT (symbol, ts) DO NOTHING;
 
 -- name: untouch_chunks
 -- In the transaction of touch_chunks: nobody else ever sees those rows.
-DELETE FROM scaled_candle WHERE symbol = '' AND ts = ANY (%(instants)s::timestamptz[]);
+DELETE FROM scaled_candle WHERE symbol = '' AND ts = ANY (%(days)s::timestamptz[]);
 
 -- name: find_bar
 -- Whether the stretch has bars already: an empty one is copied into directly.

@@ -53,3 +53,12 @@ SELECT pg_terminate_backend(pid) FROM ending;
 -- name: read_tablespace
 -- Where the database is.
 SELECT spcname::text FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace WHERE datname = %s;
+
+-- name: read_chunk_length
+-- None where the bars are not in chunks; `candle` is the table's name before migration 0012.
+SELECT time_interval FROM timescaledb_information.dimensions
+WHERE hypertable_schema = 'public' AND hypertable_name IN ('scaled_candle', 'candle');
+
+-- name: set_chunk_length
+-- Of the chunks to come.
+SELECT set_chunk_time_interval('scaled_candle', %s);
