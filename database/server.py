@@ -107,7 +107,7 @@ class EmbeddedServer:
     def ensure_started(self) -> None:
         """Bring the server up unless it answers; two that do so at once start it once."""
         with alone(self.folder):
-            if not self._answers():
+            if not (self._answers() or self._comes_up()):
                 self._start()
             provide_database(with_database(self.admin_url, "postgres"), DATABASE)
 
@@ -132,7 +132,7 @@ class EmbeddedServer:
         account = server_account(installation.bin, self.folder)
         account.give(self.folder)
         account.give(self._sockets)
-        self._forget_stale_locks()
+        self._remove_stale_locks()
         if not self.exists:
             self._initialise(installation, account)
         parameters = dict(_PARAMETERS)
@@ -179,19 +179,25 @@ class EmbeddedServer:
         written.rename(self._origin)
         fresh.rename(self.data)
 
-    def _forget_stale_locks(self) -> None:
+    def _comes_up(self) -> bool:
+        """Wait while a server is starting or stopping here, and return whether one answers then.
+
+        Of a killed btcql, or backends that outlive a killed server.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while any(self._works_here(process) for process in psutil.process_iter()):
+            if self._answers():
+                return True
+            if time.monotonic() > deadline:
+                raise DatabaseError(f"a server of {self.data} neither answers nor ends: see {self.log}")
+            time.sleep(0.1)
+        return False
+
+    def _remove_stale_locks(self) -> None:
         """Remove the lock files of a dead server whose process number is in use again.
 
         PostgreSQL itself handles the number of nobody; a stranger's, or a zombie's, it takes for a rival.
         """
-        deadline = time.monotonic() + _START_SECONDS
-        while any(self._works_here(process) for process in psutil.process_iter()):
-            # Backends that outlive a killed server, or a server still starting or stopping.
-            if self._answers():
-                return
-            if time.monotonic() > deadline:
-                raise DatabaseError(f"a server of {self.data} neither answers nor ends: see {self.log}")
-            time.sleep(0.1)
         for lock in (self.data / "postmaster.pid", self._sockets / ".s.PGSQL.5432.lock"):
             lock.unlink(missing_ok=True)
 

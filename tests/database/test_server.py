@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -50,13 +52,45 @@ def postmaster_pid(server: EmbeddedServer) -> int:
     return int((server.data / "postmaster.pid").read_text().split("\n", 1)[0])
 
 
+@contextmanager
+def starting(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that starts the server, says so in a line, and keeps it."""
+    script = (
+        "import time; from btcql.settings import Settings; from database.server import EmbeddedServer\n"
+        "with EmbeddedServer(Settings.read()).running(): print('up', flush=True); time.sleep(60)"
+    )
+    environment = {
+        **os.environ,
+        "BTCQL_HOME": str(settings.home),
+        "BTCQL_PG_BIN": settings.pg_bin,
+        "BTCQL_TIMESCALEDB_LICENSE": settings.timescaledb_license,
+    }
+    with subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE) as other:
+        try:
+            yield other
+        finally:
+            other.kill()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def wait_until_gone(server: EmbeddedServer) -> None:
+    """Wait for the processes to end, which do so a moment after the server's own lock file is gone."""
+    wait_until(lambda: not postmasters(server))
+
+
 def test_it_starts_answers_and_stops_and_keeps_its_data(settings: Settings) -> None:
     server = EmbeddedServer(settings)
     with server.running() as url:
         assert ask(url) == 2
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 1")
-    assert not postmasters(server)
+    wait_until_gone(server)
     with server.running() as url, psycopg.connect(url) as connection:
         assert connection.execute("TABLE kept").fetchall() == [(1,)]
 
@@ -68,22 +102,12 @@ def test_two_users_share_it_and_the_last_one_stops_it(settings: Settings) -> Non
             pid = postmaster_pid(first)
         assert ask(url) == 2
         assert postmaster_pid(first) == pid
-    assert not postmasters(first)
+    wait_until_gone(first)
 
 
 def test_another_process_shares_it_and_its_death_takes_nothing_away(settings: Settings) -> None:
-    script = (
-        "import time; from btcql.settings import Settings; from database.server import EmbeddedServer\n"
-        "with EmbeddedServer(Settings.read()).running(): print('up', flush=True); time.sleep(60)"
-    )
-    environment = {
-        **os.environ,
-        "BTCQL_HOME": str(settings.home),
-        "BTCQL_PG_BIN": settings.pg_bin,
-        "BTCQL_TIMESCALEDB_LICENSE": settings.timescaledb_license,
-    }
     server = EmbeddedServer(settings)
-    with subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE) as other:
+    with starting(settings) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"up\n"
         with server.running() as url:
@@ -92,7 +116,7 @@ def test_another_process_shares_it_and_its_death_takes_nothing_away(settings: Se
         other.kill()
     with server.running() as url:
         assert ask(url) == 2
-    assert not postmasters(server)
+    wait_until_gone(server)
 
 
 def test_started_to_stay_it_stays_until_it_is_stopped(settings: Settings) -> None:
@@ -104,7 +128,7 @@ def test_started_to_stay_it_stays_until_it_is_stopped(settings: Settings) -> Non
     with server.running(), pytest.raises(DatabaseError, match="another btcql uses"):
         EmbeddedServer(settings).stop()
     server.stop()
-    assert not postmasters(server)
+    wait_until_gone(server)
     server.stop()
 
 
@@ -117,7 +141,31 @@ def test_a_killed_server_comes_back_with_what_was_committed(settings: Settings) 
         server.ensure_started()
         with psycopg.connect(url) as connection:
             assert connection.execute("TABLE kept").fetchall() == [(7,)]
-    assert not postmasters(server)
+    wait_until_gone(server)
+
+
+def test_a_server_that_a_killed_btcql_was_starting_is_waited_for(tmp_path: Path) -> None:
+    settings = settings_of("plain", tmp_path)
+    server = EmbeddedServer(settings)
+    with server.running():
+        pass
+    # Its recovery lasts as long as the test wants.
+    begun, go_on = server.folder / "begun", server.folder / "go on"
+    restore = f'touch "{begun}"; while [ ! -e "{go_on}" ]; do sleep 0.05; done; exit 1'
+    with (server.data / "postgresql.auto.conf").open("a") as configuration:
+        configuration.write(f"restore_command = '{restore}'\n")
+    (server.data / "recovery.signal").touch()
+    with starting(settings) as killed:
+        wait_until(begun.exists)
+        killed.kill()
+    said = server.log.read_text()
+    with ThreadPoolExecutor(1) as pool, ExitStack() as ending:
+        ending.callback(go_on.touch)
+        url = pool.submit(lambda: ending.enter_context(server.running()))
+        wait_until(lambda: server.log.read_text()[len(said) :].count("FATAL") > 1 or url.done())
+        go_on.touch()
+        assert ask(url.result(60)) == 2
+    wait_until_gone(server)
 
 
 @pytest.mark.parametrize("rival", ["dead", "alive"])
