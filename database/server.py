@@ -203,7 +203,11 @@ class EmbeddedServer:
 
     def _works_here(self, process: psutil.Process) -> bool:
         try:
-            return process.cwd() == str(self.data.resolve()) and process.status() != psutil.STATUS_ZOMBIE
+            return (
+                process.name() == "postgres"  # a person's shell may be here too
+                and process.cwd() == str(self.data.resolve())
+                and process.status() != psutil.STATUS_ZOMBIE
+            )
         except psutil.Error:
             return False
 
@@ -212,7 +216,10 @@ class EmbeddedServer:
             return
         installation = self._choose_installation()
         account = server_account(installation.bin, self.folder)
+        own = [process for process in psutil.process_iter() if self._works_here(process)]
         self._run(account, installation.bin / "pg_ctl", "stop", "-D", self.data, "-s", "-m", "fast", "-w")
+        while any(map(self._works_here, own)):  # its lock file goes a moment before it
+            time.sleep(0.01)
         if self._sockets.parent != self.folder:
             self._sockets.rmdir()
 

@@ -174,8 +174,8 @@ async def _fetch(
     start: int,
     end: int,
 ) -> list[bytes | None]:
-    name, parameters = _BY_INTERVAL[interval]
     """Return the columns of these names, and the data's version."""
+    name, parameters = _BY_INTERVAL[interval]
     parameters = {**_bounds(symbol, start, end), **parameters}
     return await fetch_columns(connection, query(name), names, parameters, query("fetch_version"))
 
