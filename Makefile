@@ -53,11 +53,13 @@ clean: ## Remove what was built (var, the data, stays)
 .venv/installed: setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "btcql needs Python 3.11, 3.12 or 3.13 with venv; none was found on PATH (set PYTHON=...)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --editable .
+	@echo "pip brings btcql and what it needs into .venv (about 770 MB): a minute or two, and it says nothing meanwhile"
+	@$(PIP) --editable .
 	@touch $@
 
 .venv/tested: .venv/installed
-	$(PIP) --editable '.[test,check]'
+	@echo "pip brings what the tests and checks need into .venv: it may take a minute"
+	@$(PIP) --editable '.[test,check]'
 	@touch $@
 
 # btcql works without its pages: no Node.js, or no way to npm's packages, stops nobody.
