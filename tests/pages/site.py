@@ -24,9 +24,12 @@ FORECASTS = (date(2023, 12, 1), date(2023, 12, 15), date(2024, 1, 5), date(2024,
 
 
 def fill(url: str) -> None:
-    """Load the markets: BTC-USD of five years, GAP-USD with a hole, and FAKE-USD, which is made up."""
+    """Load the markets: BTC-USD of five years, GAP-USD with a hole, LACK-USD of hours
+    with four missing in a day, and FAKE-USD, which is made up."""
     load(url, "BTC-USD", pd.concat([walk("2019-01-01", "2023-01-01", 1440, 7), mixed()]), "bitstamp")
     load(url, "GAP-USD", without(numbered("2023-11-01", 71), "2023-12-10", "2023-12-14"), "coinbase")
+    hourly = walk("2023-12-20", "2024-01-11", 60, 3)
+    load(url, "LACK-USD", without(hourly, "2024-01-04T10:00", "2024-01-04T14:00"), "kraken")
     load(url, "FAKE-USD", numbered("2023-10-01", 90), "synthetic")
     for day in FORECASTS:
         issued_at = datetime(day.year, day.month, day.day, 1, tzinfo=UTC) + timedelta(days=1)

@@ -33,7 +33,7 @@ def test_it_tells_how_the_pipeline_stands_to_everybody(
     expect(row(page, "Markets", "FAKE-USD")).to_contain_text("STALE")
     expect(row(page, "What is odd in the bars", "GAP-USD")).to_contain_text("no bars for 4 days")
     expect(row(page, "Last runs", "GAP-USD")).to_contain_text("succeeded")
-    expect(row(page, "Last loads", "BTC-USD")).to_contain_text("raw/source=bitstamp/")
+    expect(row(page, "Last loads", "LACK-USD")).to_contain_text("raw/source=kraken/")
     expect(page.get_by_role("link", name="Luigi's visualiser")).to_have_attribute(
         "href", "http://127.0.0.1:8082/static/visualiser/index.html"
     )
@@ -49,3 +49,17 @@ def test_it_asks_again_by_itself(page: Page, site_database: Database) -> None:
     with recorded(site_database.url, "FAKE-USD", "import", lambda: NOW - timedelta(hours=30)):
         page.clock.run_for(31_000)
         expect(row(page, "Last runs", "FAKE-USD")).to_contain_text("running")
+
+
+@pytest.mark.parametrize("look", [Look(390, 844)], ids=str)
+def test_a_phone_shows_the_first_of_long_lists_and_the_rest_when_it_is_wanted(page: Page, look: Look) -> None:
+    page.clock.install()
+    page.goto("/pipeline")
+    loads = page.get_by_role("region", name="Last loads").get_by_role("row")
+    expect(loads).to_have_count(1 + 5)
+    page.get_by_role("button", name="Show 15 more: Last loads").click()
+    expect(loads).to_have_count(1 + 20)
+    with page.expect_response("**/graphql"):
+        page.clock.run_for(31_000)
+    expect(page.get_by_role("button", name="Show 15 more: Last loads")).to_have_count(0)
+    expect(loads).to_have_count(1 + 20)

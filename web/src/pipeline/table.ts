@@ -14,6 +14,9 @@ export interface Column<Row> {
 
 const NOTHING = "–";
 const LONG = 200; // characters
+const PORTION = 5; // rows that a phone shows first
+const narrow = matchMedia("(max-width: 640px)");
+const whole = new Set<string>(); // titles of the tables that are wanted whole, also when they are made anew
 
 /** Returns a section with a table; `none` is said where there are no rows. */
 export function tableOf<Row>(title: string, rows: Maybe<Maybe<Row>[]>, columns: Column<Row>[], none: string): HTMLElement {
@@ -51,7 +54,25 @@ export function tableOf<Row>(title: string, rows: Maybe<Maybe<Row>[]>, columns: 
   frame.setAttribute("aria-label", title);
   frame.append(table);
   section.append(frame);
+  const rest = [...body.rows].slice(PORTION);
+  if (narrow.matches && rest.length && !whole.has(title)) section.append(further(title, rest));
   return section;
+}
+
+/** Hides the rows, and returns the button that shows them. */
+function further(title: string, rows: HTMLTableRowElement[]): HTMLButtonElement {
+  const hide = (hidden: boolean) => rows.forEach((row) => (row.hidden = hidden));
+  hide(true);
+  const button = element("button", `Show ${rows.length} more`, "further");
+  button.type = "button";
+  button.setAttribute("aria-label", `Show ${rows.length} more: ${title}`);
+  button.addEventListener("click", () => {
+    whole.add(title);
+    hide(false);
+    rows[0]?.closest<HTMLElement>(".frame")?.focus(); // the button that had it is gone
+    button.remove();
+  });
+  return button;
 }
 
 export function text(value: unknown): string {
