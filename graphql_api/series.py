@@ -48,6 +48,7 @@ class CandleColumns:
     low: FloatColumn
     close: FloatColumn
     volume: FloatColumn
+    observed: FloatColumn = strawberry.field(description="Base bars behind each bar; 0 where there is none.")
 
 
 @strawberry.type
@@ -87,6 +88,7 @@ class CandleSeries:
             low=FloatColumn(grid.low),
             close=FloatColumn(grid.close),
             volume=FloatColumn(grid.volume),
+            observed=FloatColumn(grid.observed),
         )
 
 

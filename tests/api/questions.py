@@ -69,7 +69,7 @@ class Grammar:
             arguments.append(f"fill: {self._pick(['NULL', 'PREVIOUS', 'NONE'])}")
         if self._chance(0.3):
             arguments.append("includeIncomplete: true")
-        columns = self._columns(["start", "open", "high", "low", "close", "volume"])
+        columns = self._columns(["start", "open", "high", "low", "close", "volume", "observed"])
         return f"candles({', '.join(arguments)}) {{ {self._series('Candle', _CANDLE, columns)} }}"
 
     def _average(self) -> str:

@@ -13,7 +13,7 @@ from tests.api.serving import Api
 FIELDS = """
   resolved { from to interval clamped }
   points { start open high low close volume observed complete filled }
-  columns { start open high low close volume }
+  columns { start open high low close volume observed }
   coverage { expected present missing { from to bars } }
   warnings { code message }
 """

@@ -56,7 +56,7 @@ FIELDS = {
     ),
     "CandleColumns": (
         "start: TimeColumn! | open: FloatColumn! | high: FloatColumn! | low: FloatColumn!"
-        " | close: FloatColumn! | volume: FloatColumn!"
+        " | close: FloatColumn! | volume: FloatColumn! | observed: FloatColumn!"
     ),
     "MovingAverageSeries": (
         "resolved: ResolvedRange! | window: Int! | kind: AverageKind! | points: [MovingAveragePoint!]!"

@@ -41,7 +41,7 @@ def test_what_is_new_is_shown_by_itself_and_also_without_a_connection(
                 page.clock.install()
                 show(page, "/?range=ALL")
                 expect(legend(page)).to_contain_text("20 Dec 2023")
-                expect(page.locator("#live")).to_have_text("Live")
+                expect(page.locator("#live")).to_contain_text("Connected: new prices")
                 load(fresh.url, "DAY-USD", until(21), "bitstamp")
                 expect(legend(page)).to_contain_text("21 Dec 2023")
                 issue_forecast(fresh.url, "DAY-USD", date(2023, 12, 21), datetime(2023, 12, 22, tzinfo=UTC))
@@ -57,6 +57,6 @@ def test_what_is_new_is_shown_by_itself_and_also_without_a_connection(
 
                 is_there = True
                 page.clock.run_for(31_000)  # the longest pause between two attempts
-                expect(page.locator("#live")).to_have_text("Live")
+                expect(page.locator("#live")).to_contain_text("Connected: new prices")
                 load(fresh.url, "DAY-USD", until(23), "bitstamp")
                 expect(legend(page)).to_contain_text("23 Dec 2023")

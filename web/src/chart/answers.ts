@@ -13,6 +13,8 @@ export interface Bars {
   readonly low: readonly (number | null)[];
   readonly close: readonly (number | null)[];
   readonly volume: readonly (number | null)[];
+  /** How many base bars are behind each. */
+  readonly observed: readonly (number | null)[];
 }
 
 export interface Bar {
@@ -141,6 +143,7 @@ function readBars(columns: Fields): Bars {
     low: column("low"),
     close: column("close"),
     volume: column("volume"),
+    observed: column("observed"),
   };
 }
 

@@ -8,7 +8,7 @@ import type { Answered } from "./plan";
 // Those that have a banner of their own, and those that the chart shows by itself.
 const SAID_OTHERWISE = ["SYNTHETIC", "CLAMPED", "DOWNSAMPLED"];
 
-export function drawBanners({ market, warnings, remarks }: Answered): void {
+export function drawBanners({ market, warnings, remark }: Answered): void {
   const banners = [];
   if (market.synthetic) {
     banners.push(banner("SYNTHETIC", "These prices are made-up sample data, not a market's.", "synthetic"));
@@ -20,7 +20,7 @@ export function drawBanners({ market, warnings, remarks }: Answered): void {
   for (const { code, message } of [...warnings, ...market.warnings]) {
     if (!SAID_OTHERWISE.includes(code)) banners.push(banner(code, message, "remark"));
   }
-  for (const remark of remarks) banners.push(banner("Shown otherwise", remark, "remark"));
+  if (remark) banners.push(banner("Shown otherwise", remark, "remark"));
   find("banners", HTMLElement).replaceChildren(...banners);
 }
 

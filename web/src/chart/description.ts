@@ -3,6 +3,7 @@
 import { element } from "../notice";
 import type { Market } from "./answers";
 import { NOTHING, day, dayOfYear, moment, ratio, share, whole, type PriceFormat } from "./formats";
+import { DAY_MS } from "./intervals";
 import { around, head } from "./page";
 import type { Forecast, Score } from "./vintages";
 
@@ -16,7 +17,7 @@ export function describeForecast(forecast: Forecast, market: Market, format: Pri
   if (forecast.retrospective) {
     told.push(element("p", "Computed afterwards: nobody could have read it on that day.", "remark"));
   }
-  if (forecast.stale) told.push(element("p", "STALE: newer prices have come since, or are overdue.", "remark"));
+  if (forecast.stale) told.push(element("p", `STALE: ${whyStale(forecast)}`, "remark"));
   const happened = forecast.points.filter(({ actual }) => actual !== null);
   if (happened.length) told.push(element("p", outcome(forecast)));
   return [
@@ -77,6 +78,16 @@ function tableOf(forecast: Forecast, format: PriceFormat, withActual: boolean): 
     return around("tr", "", head(dayOfYear(at), "row"), ...cells);
   });
   return table(`The forecast of ${day(forecast.basedOn)}`, names, rows);
+}
+
+function whyStale({ points }: Forecast): string {
+  // today by the visitor's clock: the API does not tell its own, and it is a matter of days
+  const unknown = points.filter(({ day: at, actual }) => actual === null && at + DAY_MS <= Date.now());
+  if (points.length && unknown.length === points.length) {
+    return "all of its days are past, and no price of them has been loaded. It says what was expected before them.";
+  }
+  if (unknown.length) return `${unknown.length} of its days are past, and their prices have not been loaded yet.`;
+  return "newer prices have been loaded since: the next forecast is due.";
 }
 
 function outcome({ points }: Forecast): string {

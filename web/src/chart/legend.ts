@@ -4,9 +4,10 @@ import { element } from "../notice";
 import type { Bar, Market } from "./answers";
 import { canShow } from "./pricechart";
 import { NOTHING, amount, barTime, moment, type PriceFormat } from "./formats";
-import { nameOfWindow } from "./intervals";
+import { nameOfBars, nameOfWindow, showsDays } from "./intervals";
 import { closingBar } from "./fan";
 import { around } from "./page";
+import { partsOf } from "./wholeness";
 import type { Average, Kind, View } from "./state";
 
 const KINDS: Record<Kind, string> = { SIMPLE: "simple", EXPONENTIAL: "exponential", WEIGHTED: "weighted" };
@@ -20,12 +21,13 @@ export class Legend {
   private readonly values = new Map<string, HTMLElement>();
   private market: Market | null = null;
   private forming: Bar | null = null;
+  private parts: readonly (string | null)[] = [];
   private format!: PriceFormat;
 
   constructor(private readonly place: HTMLElement) {}
 
   draw(market: Market, forming: Bar | null, averages: readonly Average[], view: View, format: PriceFormat): void {
-    Object.assign(this, { market, forming, format });
+    Object.assign(this, { market, forming, format, parts: partsOf(market) });
     this.values.clear();
     const first = around("div", "line", this.value("time", "when"));
     for (const [name, label] of [["open", "O"], ["high", "H"], ["low", "L"], ["close", "C"], ["volume", "Vol"]] as const) {
@@ -33,6 +35,7 @@ export class Legend {
       key.title = name;
       first.append(around("span", "pair", key, this.value(name)));
     }
+    first.append(this.value("part"));
     const second = around("div", "line");
     averages.forEach((average, place) => {
       const swatch = element("span", "", `swatch average-${place + 1}`);
@@ -43,6 +46,10 @@ export class Legend {
       second.append(this.band("forecast", "forecast, 80 and 95 %"));
     }
     if (canShow(market.past, market)) second.append(this.band("past", `as of ${view.asOf ?? ""}`));
+    if (!showsDays(market.interval) && ((view.forecast && market.forecast) || market.past)) {
+      const bars = nameOfBars(market.interval);
+      second.append(element("span", `the forecast is of days, not of ${bars}: choose bars of 1 day to see it`, "dim"));
+    }
     for (const note of this.notes()) second.append(note);
     this.place.replaceChildren(first, ...(second.childNodes.length ? [second] : []));
     this.point(null);
@@ -65,6 +72,8 @@ export class Legend {
           close: bars.close[place],
           volume: bars.volume[place],
         };
+    const part = isForming ? null : this.parts[place];
+    this.set("part", part ? `† ${part}` : "");
     const at = start ?? forming?.start ?? bars.start.at(-1);
     this.set("time", at == null ? NOTHING : barTime(at, market.interval));
     for (const name of ["open", "high", "low", "close"] as const) this.set(name, this.format.write(bar[name]));
@@ -81,7 +90,8 @@ export class Legend {
     const known = said("close") !== NOTHING;
     const forecast = said("forecast") && `forecast ${said("forecast")}`;
     if (!known) return `${said("time")}: ${forecast || "no bar"}`;
-    return `${said("time")}: open ${said("open")}, high ${said("high")}, low ${said("low")}, close ${said("close")}`;
+    const part = said("part").replace("†", ", made of");
+    return `${said("time")}${part}: open ${said("open")}, high ${said("high")}, low ${said("low")}, close ${said("close")}`;
   }
 
   private median(name: "forecast" | "past", at: number): string {
@@ -100,6 +110,11 @@ export class Legend {
       const swatch = element("span", "", "swatch hatched");
       const text = `${missing.toLocaleString("en")} ${missing === 1 ? "bar" : "bars"} without a price`;
       yield around("span", "pair", swatch, element("span", text, "dim"));
+    }
+    const short = this.parts.filter((part) => part !== null).length;
+    if (short) {
+      const text = `${short.toLocaleString("en")} ${short === 1 ? "day lacks" : "days lack"} hours (†)`;
+      yield around("span", "pair", element("span", "", "swatch hollow"), element("span", text, "dim"));
     }
     if (forming) {
       const [swatch, through] = [element("span", "", "swatch hollow"), moment(market.dataThrough)];

@@ -28,14 +28,23 @@ export class Live {
   private timer = 0;
   private settling = 0;
   private deadline = 0;
+  private isCurrent = false;
+  private isConnected = false;
 
   /** `changed` is called when there may be something new. */
   constructor(private readonly changed: () => void) {}
 
-  /** Follow a market's bars and forecasts; what was followed before is left. */
-  follow(symbol: string, interval: Interval): void {
+  /**
+   * Follow a market's bars and forecasts; what was followed before is left. `isCurrent`: its prices are real and of
+   * today. Others are not called live, however well they are followed.
+   */
+  follow(symbol: string, interval: Interval, isCurrent: boolean): void {
+    this.isCurrent = isCurrent;
     const followed = JSON.stringify([symbol, interval, givenKey()]);
-    if (followed === this.followed) return;
+    if (followed === this.followed) {
+      if (this.isConnected) this.sayConnected();
+      return;
+    }
     this.leave();
     this.followed = followed;
     this.say("connecting", "Connecting for live prices…");
@@ -55,7 +64,8 @@ export class Live {
       on: {
         connected: () => {
           this.stopAsking();
-          this.say("live", "Live");
+          this.isConnected = true;
+          this.sayConnected();
           if (wasAway) this.notice(); // what came in between
         },
         // a connection that answers no ping is none, whatever the network says
@@ -67,6 +77,7 @@ export class Live {
           clearTimeout(this.deadline);
           if (this.client !== client) return;
           wasAway = true;
+          this.isConnected = false;
           this.askInstead(LOST);
         },
       },
@@ -93,6 +104,7 @@ export class Live {
 
   leave(): void {
     this.followed = "";
+    this.isConnected = false;
     this.stopAsking();
     const { client } = this;
     this.client = null;
@@ -108,6 +120,11 @@ export class Live {
   private askInstead(why: string): void {
     this.timer ||= setInterval(() => this.changed(), ASKING_SECONDS * 1000);
     this.say("asking", `${why}: asking again every ${ASKING_SECONDS} seconds`);
+  }
+
+  private sayConnected(): void {
+    if (this.isCurrent) this.say("live", "Live");
+    else this.say("connected", "Connected: new prices are shown as soon as they are loaded");
   }
 
   private stopAsking(): void {

@@ -101,7 +101,8 @@ class ChartPage {
       this.answerOf = question(view);
       this.forming = forming;
       this.draw(answered, anew);
-      this.live.follow(answered.plan.symbol, answered.plan.interval);
+      const { plan, market } = answered;
+      this.live.follow(plan.symbol, plan.interval, !market.stale && !market.synthetic);
       if (!this.symbols.length) await this.readMarkets();
     } catch (error) {
       if (asking.signal.aborted) return;

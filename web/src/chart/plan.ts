@@ -2,7 +2,7 @@
 
 import { Trouble, ask, type Warning } from "../ask";
 import { readMarket, type Market } from "./answers";
-import { fitted } from "./intervals";
+import { fitted, nameOfBars } from "./intervals";
 import { askView, type Plan } from "./query";
 import { INTERVALS, type Interval, type View } from "./state";
 
@@ -11,8 +11,8 @@ export interface Answered {
   readonly plan: Plan;
   readonly market: Market;
   readonly warnings: readonly Warning[];
-  /** What was asked otherwise than wanted, in the API's words, and why. */
-  readonly remarks: readonly string[];
+  /** That other bars are shown than were wanted, and why, in the API's words. */
+  readonly remark: string | null;
   /** Why a forecast that was wanted is not there, in the API's words. */
   readonly noForecast: string | null;
 }
@@ -33,7 +33,7 @@ export async function answer(view: View, symbol: string, signal: AbortSignal): P
     forecast: view.forecast,
     asOf: view.asOf,
   };
-  const remarks: string[] = [];
+  let whyOthers: string | null = null;
   let noForecast: string | null = null;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -42,7 +42,7 @@ export async function answer(view: View, symbol: string, signal: AbortSignal): P
       const market = readMarket(data, plan.averages.length);
       const coarse = market.warnings.some(({ code }) => code === "COARSER_BARS");
       if (view.bars || plan.interval === "DAY" || !coarse || market.present * 2 >= market.expected) {
-        return { plan, market, warnings, remarks, noForecast };
+        return { plan, market, warnings, remark: remarkOf(view, plan, whyOthers), noForecast };
       }
       plan = { ...plan, interval: "DAY" }; // most of the range has no finer bars
     } catch (error) {
@@ -50,11 +50,15 @@ export async function answer(view: View, symbol: string, signal: AbortSignal): P
       if (!instead) throw error;
       const { message } = error as Trouble;
       if (instead.interval === plan.interval) noForecast ??= message;
-      // a fitted interval is the page's own choice: that another one suits better is no news
-      else if (view.bars) remarks.push(message);
+      else whyOthers = message; // the last one is why these bars are shown, and not those before
       plan = instead;
     }
   }
+}
+
+/** Return what is to be said of bars that were not wanted: that fitted ones are not the fitted ones is no news. */
+function remarkOf({ bars }: View, { interval }: Plan, why: string | null): string | null {
+  return bars && why ? `${nameOfBars(interval)} in place of ${nameOfBars(bars)}: ${why}` : null;
 }
 
 function insteadOf(plan: Plan, { code, extensions }: Trouble): Plan | null {

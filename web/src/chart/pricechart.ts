@@ -18,6 +18,7 @@ import { GapHatching, gapsOf } from "./gaps";
 import { endOf, isWithinDay, showsDays } from "./intervals";
 import { faded, type Palette } from "./palette";
 import type { Forecast } from "./vintages";
+import { partsOf } from "./wholeness";
 import { candles, closes, formingLine, hollow, line, timeOf, volumes } from "./series";
 
 type Fan = ISeriesApi<"Custom", Time, FanPoint | CustomSeriesWhitespaceData<Time>, FanOptions>;
@@ -90,7 +91,8 @@ export class PriceChart {
     const seen = anew || this.isWhole ? null : scale.getVisibleLogicalRange();
     const isLine = shown.style === "line";
     this.price.setData(isLine ? [] : candles(bars));
-    this.hollow.setData(isLine ? [] : hollow(forming, palette));
+    this.hollow.setData(isLine ? [] : hollow(bars, partsOf(market), forming, palette));
+    this.hollow.applyOptions({ lastValueVisible: !!forming });
     this.price.applyOptions({ lastValueVisible: !forming, priceLineVisible: !forming });
     this.close.setData(isLine ? closes(bars) : []);
     this.unsettled.setData(isLine ? formingLine(bars, forming) : []);
@@ -108,7 +110,9 @@ export class PriceChart {
     this.places = own + Math.min(ahead, Math.ceil(own * MOST_AHEAD));
     const whole = (bars.close.findLast((close) => close !== null) ?? 0) >= 1000;
     const minMove = whole ? 1 : 10 ** -format.decimals;
-    const priceFormat = { type: "custom" as const, minMove, formatter: (price: number) => format.brief(price) };
+    // the room for the volumes reaches below zero where prices come near it, and no price does
+    const formatter = (price: number) => (price < 0 ? "" : format.brief(price));
+    const priceFormat = { type: "custom" as const, minMove, formatter };
     for (const series of [this.price, this.hollow, this.close, this.unsettled, this.fan, this.pastFan, ...this.averages]) {
       series.applyOptions({ priceFormat });
     }

@@ -48,7 +48,7 @@ export function askView(plan: Plan): Question {
       resolved { from to interval clamped }
       coverage { expected present missing { from to bars } }
       warnings { code message }
-      columns { start open high low close volume }
+      columns { start open high low close volume observed }
     }${averages.join("")}${forecast}${past}
   }
 }`;

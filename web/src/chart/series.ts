@@ -28,13 +28,19 @@ export function candles(bars: Bars): Item<CandlestickData<Time>>[] {
   });
 }
 
-/** Return the hollow candle of the bar that is not complete. */
-export function hollow(forming: Bar | null, palette: Palette): CandlestickData<Time>[] {
-  if (!forming) return [];
-  const { open, high, low, close } = forming;
-  const color = close < open ? palette.down : palette.up;
-  const time = timeOf(forming.start);
-  return [{ time, open, high, low, close, color: palette.pane, borderColor: color, wickColor: color }];
+/** Return the hollow candles, which cover the full ones: of days that lack hours, and of the bar that is not complete. */
+export function hollow(
+  bars: Bars,
+  parts: readonly (string | null)[],
+  forming: Bar | null,
+  palette: Palette,
+): CandlestickData<Time>[] {
+  const short = candles(bars).filter((item, place) => parts[place] != null && "close" in item) as CandlestickData<Time>[];
+  const last = forming && { ...forming, time: timeOf(forming.start) };
+  return [...short, ...(last ? [last] : [])].map(({ time, open, high, low, close }) => {
+    const color = close < open ? palette.down : palette.up;
+    return { time, open, high, low, close, color: palette.pane, borderColor: color, wickColor: color };
+  });
 }
 
 /** Return the closes of the complete bars. */

@@ -5,6 +5,7 @@ import type { Bar, Market } from "./answers";
 import { NOTHING, amount, barTime, type PriceFormat } from "./formats";
 import { nameOfAverage } from "./legend";
 import { around, button, find, head } from "./page";
+import { partsOf } from "./wholeness";
 import type { Average } from "./state";
 
 const PORTION = 60; // rows at a time, the newest first
@@ -39,12 +40,14 @@ export class BarTable {
       const cells = [...prices, amount(forming.volume), ...more.map(() => NOTHING)];
       body.append(row(`${barTime(forming.start, interval)}, not complete`, cells));
     }
+    const parts = partsOf(market);
     let next = bars.start.length - 1;
     const add = () => {
       for (const stop = Math.max(-1, next - PORTION); next > stop; next--) {
         const prices = [bars.open, bars.high, bars.low, bars.close].map((column) => format.write(column[next]));
         const values = market.averages.map((column) => format.write(column?.[next]));
-        body.append(row(barTime(bars.start[next]!, interval), [...prices, amount(bars.volume[next]), ...values]));
+        const name = barTime(bars.start[next]!, interval) + (parts[next] ? `, † ${parts[next]}` : "");
+        body.append(row(name, [...prices, amount(bars.volume[next]), ...values]));
       }
       further.hidden = next < 0;
       further.textContent = `Show ${Math.min(PORTION, next + 1)} more of ${(next + 1).toLocaleString("en")}`;
