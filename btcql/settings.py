@@ -173,7 +173,7 @@ class Settings:
         "is not a number of tasks: give 1 to 99",
     )
     luigid_host: str = setting("BTCQL_LUIGID_HOST", "127.0.0.1", "host of luigid")
-    luigid_port_text: str = tcp_port("BTCQL_LUIGID_PORT", "8082", "port of luigid and its visualiser")
+    luigid_port_text: str = tcp_port("BTCQL_LUIGID_PORT", "8082", "port of luigid, unless this home runs one")
     exchange_url: str = address(
         "BTCQL_EXCHANGE_URL",
         "http://... that stands for all exchanges, as <url>/<exchange>/...; empty: they",

@@ -22,7 +22,8 @@ SELECT (SELECT max(started_at) FROM run),
 
 -- name: fetch_loads
 -- The newest loads, a row for each raw object; the limit comes first, for it needs no more months than that. The
--- months of one run come as they follow each other, not as its workers happened to load them: oldest last.
+-- months of one run come as they follow each other, not as its workers happened to load them: oldest last. Only
+-- what was loaded since the oldest of the runs that the last loads may be of can be among them.
 SELECT symbol, coalesce(substring(object ->> 'object' FROM 'source=([^/]+)'), sources[1]), first_ts,
        complete_through, rows, loaded_at, object ->> 'object', object ->> 'sha256'
 FROM (
@@ -34,6 +35,12 @@ FROM (
         LIMIT 1
     ), loaded_at) AS began_at
     FROM load
+    WHERE loaded_at >= (
+        SELECT min(coalesce((
+            SELECT max(started_at) FROM pipeline_run WHERE market = symbol AND started_at <= loaded_at
+        ), loaded_at))
+        FROM (SELECT symbol, loaded_at FROM load ORDER BY loaded_at DESC LIMIT %(first)s) AS last
+    )
     ORDER BY began_at DESC, symbol COLLATE "C", month DESC
     LIMIT %(first)s
 ) AS newest
