@@ -41,7 +41,7 @@ def main(
     edition: Annotated[str, typer.Option(help="plain or community.")] = "plain",
     connections: Annotated[str, typer.Option(help="How many at a time, by commas.")] = "1,8,32",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; each asks every contestant once.")] = 5,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Of each of wrk's runs.")] = 2.0,
+    seconds: Annotated[int, typer.Option(min=1, help="Of each of wrk's runs.")] = 2,
     only: Annotated[str, typer.Option(help="The questions with this in their names.")] = "",
     postgraphile: Annotated[
         Path | None, typer.Option(help="A folder with npm's postgraphile 5 and its connection filter.")
@@ -51,7 +51,7 @@ def main(
     wrk.find_wrk()
     print(
         f"{platform.platform()}, {os.cpu_count()} processors, Python {platform.python_version()}, "
-        f"{edition}, {rounds} rounds of {seconds:g} s, load {os.getloadavg()[0]:.2f} at the start"
+        f"{edition}, {rounds} rounds of {seconds} s, load {os.getloadavg()[0]:.2f} at the start"
     )
     with tempfile.TemporaryDirectory(prefix="btcql-") as home, ExitStack() as stack:
         settings = Settings(home_path=home, pg_bin=str(installation(edition).bin))
@@ -78,7 +78,7 @@ def compare(
     database: psutil.Process,
     connections: list[int],
     rounds: int,
-    seconds: float,
+    seconds: int,
     folder: Path,
 ) -> None:
     """Ask the contestants in turn, round by round, and print the medians."""

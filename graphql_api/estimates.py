@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -13,6 +12,7 @@ from graphql.execution.values import VariableValues
 from btcql import calendar
 from graphql_api.cost import Cost, weigh
 from graphql_api.executor import DocumentError, Operation
+from graphql_api.recent import Recent
 
 _KEPT = 1_000  # costs
 _KEPT_LENGTH = 10_000  # characters of document and variables: of longer ones none is kept
@@ -25,7 +25,7 @@ class Estimator:
 
     def __init__(self, schema: GraphQLSchema, limit: int) -> None:
         self._schema, self._limit = schema, limit
-        self._costs: OrderedDict[_Key, Cost] = OrderedDict()
+        self._costs: Recent[_Key, Cost] = Recent(_KEPT)
 
     def estimate(self, operation: Operation, variables: Mapping[str, Any] | None, now: int) -> Cost:
         """Return the cost at the instant `now`, within the limit.
@@ -38,9 +38,7 @@ class Estimator:
         if cost is None:
             cost = self._weigh(operation, variables, now)
             if len(operation.text) + len(key[2]) <= _KEPT_LENGTH:
-                self._costs[key] = cost
-                if len(self._costs) > _KEPT:
-                    self._costs.popitem(last=False)
+                self._costs.keep(key, cost)
         cost.check()
         return cost
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import asdict, dataclass
 from inspect import isawaitable
@@ -15,20 +14,20 @@ from graphql import (
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
-    execute,
     get_operation_ast,
     specified_rules,
     subscribe,
     validate,
 )
-from graphql import Executor as GraphQLExecutor
+from graphql.pyutils import AwaitableOrValue
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from btcql.errors import QueryError
-from graphql_api.batches import BatchExecutor
 from graphql_api.context import Context
 from graphql_api.errors import describe, mask
 from graphql_api.limits import read_document
+from graphql_api.plans import Plans
+from graphql_api.recent import Recent
 from graphql_api.types import Warning  # noqa: A004 - the contract's name
 
 # strawberry checks `@oneOf` by a rule of its own; its other one shows its own innards in its messages
@@ -108,14 +107,13 @@ class Executor:
     def __init__(
         self,
         schema: GraphQLSchema,
-        executor_class: type[GraphQLExecutor[Any]] = BatchExecutor,
         *,
         introspection: bool = True,
     ) -> None:
-        self.schema, self._executor_class = schema, executor_class
-        self._introspection = introspection
+        self.schema, self._introspection = schema, introspection
+        self._plans = Plans(schema, hide_suggestions=not introspection)
         self._rules = _RULES if introspection else (*_RULES, NoSchemaIntrospectionCustomRule)
-        self._documents: OrderedDict[str, DocumentNode | DocumentError] = OrderedDict()
+        self._documents: Recent[str, DocumentNode | DocumentError] = Recent(_KEPT)
 
     def prepare(self, text: str, operation_name: str | None) -> Operation:
         """Return the operation that is asked for; raises DocumentError."""
@@ -134,15 +132,7 @@ class Executor:
     ) -> Answer:
         """Return the answer; every error is in it."""
         try:
-            result = execute(
-                self.schema,
-                operation.document,
-                context_value=context,
-                variable_values=dict(variables or {}),
-                operation_name=operation.name,
-                executor_class=self._executor_class,
-                hide_suggestions=not self._introspection,
-            )
+            result = self.start(operation, variables or {}, context)
             if isawaitable(result):
                 result = await result
         except Exception as error:  # noqa: BLE001 - whatever it is, the edge has to answer it
@@ -151,6 +141,18 @@ class Executor:
         executed = result.data is not None or any(error.path is not None for error in result.errors or ())
         errors = [describe(error) for error in result.errors or ()]
         return Answer(result.data, errors, executed, context.extent.made_up)
+
+    def start(
+        self, operation: Operation, variables: Mapping[str, Any], context: Context
+    ) -> AwaitableOrValue[ExecutionResult]:
+        """Begin to execute the operation, and return its result as graphql-core has it."""
+        executor = self._plans.executor(
+            operation.text, operation.document, operation.name, variables, context
+        )
+        if isinstance(executor, list):
+            return ExecutionResult(None, executor)
+        # without @defer and @stream, which the schema does not have, there is no other result
+        return cast("AwaitableOrValue[ExecutionResult]", executor.execute_operation())
 
     async def subscribe(
         self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
@@ -179,14 +181,10 @@ class Executor:
     def document(self, text: str) -> DocumentNode:
         """Return the document, read before or now; raises DocumentError."""
         found = self._documents.get(text)
-        if found is not None:
-            self._documents.move_to_end(text)
-        else:
+        if found is None:
             found = self._read(text)
             if len(text) <= _KEPT_LENGTH:
-                self._documents[text] = found
-                if len(self._documents) > _KEPT:
-                    self._documents.popitem(last=False)
+                self._documents.keep(text, found)
         if isinstance(found, DocumentError):
             raise DocumentError(*found.errors)
         return found
