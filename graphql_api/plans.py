@@ -1,14 +1,16 @@
-"""Operations that are asked again: what graphql-core finds out about them is found out once.
+"""Operations that are asked again: what graphql-core finds out about their text is found out once.
 
-Which fields a document selects and with which arguments depends on its text and its variables alone, and yet
-graphql-core finds it out in every execution, in a good part of a short answer's time. Here the executor of an
-operation's first execution is the plan of the next ones. Each is a copy of it which shares what was found:
+Which fields a document selects depends on its text, and on its variables only where these are in directives;
+with which arguments, often on nothing else either. Yet graphql-core finds it all out in every execution, in a
+good part of a short answer's time. Here the executor of an operation's first execution is the plan of the
+next ones. Each is a copy of it, which shares what was found:
 
-1  the coerced variables, and the fields that each selection set comes to (graphql-core's own memory of them),
-2  for each such field its definition, its resolver and its coerced arguments.
+1  the fields that each selection set comes to (graphql-core's own memory of them),
+2  for each of these its definition, and its coerced arguments if no variable is in them.
 
-What is of one execution alone (context, errors, work under way) is new in every copy. Arguments that cannot
-be coerced are not kept: they are graphql-core's to tell of, every time.
+What is of one execution alone (context, variables, errors, work under way) is new in every copy. Where
+variables are in directives, there is one plan for each of their values. Arguments that cannot be coerced are
+not kept: they are graphql-core's to tell of, every time.
 """
 
 from __future__ import annotations
@@ -24,10 +26,16 @@ from graphql import (
     GraphQLField,
     GraphQLObjectType,
     GraphQLSchema,
+    ListValueNode,
+    Node,
+    ObjectValueNode,
+    VariableNode,
     get_argument_values,
+    get_variable_values,
 )
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.execution.executor import CollectedErrors
+from graphql.execution.values import VariableValues
 from graphql.language import DocumentNode
 from graphql.pyutils import AwaitableOrValue, Path, UndefinedType
 
@@ -36,16 +44,17 @@ from graphql_api.recent import Recent
 
 _KEPT = 256  # plans
 _KEPT_LENGTH = 10_000  # characters of document and variables: of longer ones none is kept
+_MAX_ERRORS = 20  # told of one request's variables
 
 _Key: TypeAlias = tuple[str, str | None, bytes]
 
 
 class _Field(NamedTuple):
-    """A field of an operation, ready to be resolved."""
+    """A field of an operation; without arguments if these depend on variables."""
 
     definition: GraphQLField
     nodes: list[FieldNode]
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] | None
 
 
 class PlannedExecutor(BatchExecutor):
@@ -57,10 +66,10 @@ class PlannedExecutor(BatchExecutor):
         # by the identity of the lists of their nodes, which are kept by `_root` and by graphql-core's memory
         self._fields: dict[int, _Field] = {}
 
-    def renewed(self, context: Any) -> PlannedExecutor:
+    def renewed(self, context: Any, variables: VariableValues) -> PlannedExecutor:
         """Return an executor of the same operation for another execution."""
         executor = copy(self)
-        executor.context_value = context
+        executor.context_value, executor.variable_values = context, variables
         executor.collected_errors = CollectedErrors()
         executor.background_futures, executor.pending_incremental_futures = set(), set()
         return executor
@@ -96,7 +105,10 @@ class PlannedExecutor(BatchExecutor):
         try:
             info = self.build_resolve_info(field.definition, field.nodes, parent_type, path)
             resolve = field.definition.resolve or self.field_resolver
-            result = resolve(source, info, **field.arguments)
+            arguments = field.arguments
+            if arguments is None:
+                arguments = self._coerce(field.definition, field_details_list)
+            result = resolve(source, info, **arguments)
             if self.is_awaitable(result):
                 return self.complete_awaitable_value(
                     kind, field_details_list, info, path, result, position_context
@@ -120,17 +132,28 @@ class PlannedExecutor(BatchExecutor):
 
     def _find(self, parent: GraphQLObjectType, details: FieldDetailsList) -> _Field | None:
         """Return the field of these nodes, and keep it; None if it or its arguments are none."""
-        node, variables = details[0].node, details[0].fragment_variable_values
-        definition = self.schema.get_field(parent, node.name.value)
+        definition = self.schema.get_field(parent, details[0].node.name.value)
         if definition is None:
             return None
-        try:
-            arguments = get_argument_values(definition, node, self.variable_values, variables)
-        except GraphQLError:
-            return None
+        arguments = None
+        if not any(_has_variables(argument.value) for argument in details[0].node.arguments or ()):
+            try:
+                arguments = self._coerce(definition, details)
+            except GraphQLError:
+                return None
         field = _Field(definition, [each.node for each in details], arguments)
         self._fields[id(details)] = field
         return field
+
+    def _coerce(self, definition: GraphQLField, details: FieldDetailsList) -> dict[str, Any]:
+        first = details[0]
+        return get_argument_values(
+            definition,
+            first.node,
+            self.variable_values,
+            first.fragment_variable_values,
+            self.hide_suggestions,
+        )
 
 
 class Plans:
@@ -144,7 +167,8 @@ class Plans:
         self, text: str, document: DocumentNode, name: str | None, variables: Mapping[str, Any], context: Any
     ) -> PlannedExecutor | list[GraphQLError]:
         """Return what executes this operation once; errors, if its variables cannot be coerced."""
-        key = text, name, orjson.dumps(variables)
+        # only what has directives can select by variables; an @ in a string does no harm
+        key = text, name, orjson.dumps(variables) if "@" in text else b""
         plan = self._kept.get(key)
         if plan is None:
             built = PlannedExecutor.build(
@@ -152,12 +176,34 @@ class Plans:
                 document,
                 raw_variable_values=dict(variables),
                 operation_name=name,
+                max_coercion_errors=_MAX_ERRORS,
                 hide_suggestions=self._hide_suggestions,
             )
             if isinstance(built, list):
                 return built
             assert isinstance(built, PlannedExecutor)
-            plan = built
             if len(text) + len(key[2]) <= _KEPT_LENGTH:
-                self._kept.keep(key, plan)
-        return plan.renewed(context)
+                self._kept.keep(key, built)
+            plan, values = built, built.variable_values
+        elif definitions := plan.operation.variable_definitions:
+            coerced = get_variable_values(
+                self._schema, definitions, dict(variables), _MAX_ERRORS, self._hide_suggestions
+            )
+            if isinstance(coerced, list):
+                return coerced
+            values = coerced
+        else:
+            values = plan.variable_values
+        return plan.renewed(context, values)
+
+
+def _has_variables(node: Node) -> bool:
+    """Return whether a value of a document has variables in it."""
+    match node:
+        case VariableNode():
+            return True
+        case ListValueNode():
+            return any(map(_has_variables, node.values))
+        case ObjectValueNode():
+            return any(_has_variables(field.value) for field in node.fields)
+    return False

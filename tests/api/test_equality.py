@@ -113,6 +113,51 @@ def test_500_random_questions_are_answered_as_graphql_core_answers_them(
     assert seen["objects"] == 0
 
 
+AGAIN = """
+query ($days: Int!, $window: Int = 2, $closes: Boolean = true, $symbol: String) {
+  market(symbol: $symbol) {
+    movingAverage(range: {lastDays: $days}, window: $window) {
+      resolved { from to }
+      points { value close @include(if: $closes) }
+    }
+  }
+}
+"""
+PLAIN_AGAIN = AGAIN.replace("@include(if: $closes)", "").replace(", $closes: Boolean = true", "")
+
+
+@plain
+@pytest.mark.parametrize("text", [AGAIN, PLAIN_AGAIN])
+def test_an_operation_that_is_asked_again_is_answered_by_its_own_variables(
+    markets_url: str, text: str
+) -> None:
+    asked: list[dict[str, Any]] = [
+        {"days": 3, "symbol": "DAY-USD"},
+        {"days": 4, "symbol": "DAY-USD", "window": 3},
+        {"days": 3, "symbol": "GAP-USD", "window": 1},
+        {"days": 3, "symbol": "NONE-USD"},
+        {"days": "three", "symbol": "DAY-USD"},
+        {"symbol": "DAY-USD"},
+    ]
+    if text is AGAIN:
+        asked += [variables | {"closes": False} for variables in asked]
+
+    async def compare() -> None:
+        pool = Remembering(with_role(markets_url, READER))
+        await pool.open()
+        fast, own = Executor(schema._schema), OwnExecutor(own_schema())
+        context = Context(pool, calendar.microseconds(NOW))
+        operation = fast.prepare(text, None)
+        expected = [(await own.execute(operation, variables, context)).body() for variables in asked]
+        for variables, answer in [*zip(asked, expected, strict=True)] * 2:
+            found = (await fast.execute(operation, variables, context)).body()
+            assert orjson.dumps(found) == orjson.dumps(answer), variables
+        await pool.close()
+        assert [("errors" in answer) for answer in expected[:6]] == [False] * 3 + [True] * 3
+
+    asyncio.run(compare())
+
+
 RULES = {"FIFTEEN_MINUTES": ("15min", 1), "HOUR": ("1h", 60), "FOUR_HOURS": ("4h", 60), "DAY": ("1D", 1440)}
 
 
