@@ -104,7 +104,7 @@ def create_app(
     admission = Admission(gate, executor, documents, Estimator(executor.schema, settings.max_cost))
     playground = Page("playground") if settings.playground else None
     endpoint = Endpoint(gate, admission, answering, new_context, playground)
-    repeats = Middleware(Repeats, gate=gate, answering=answering, now=now)
+    repeats = Middleware(Repeats, endpoint=endpoint, gate=gate, answering=answering, now=now)
     sockets = Sockets(gate, admission, answering, executor, new_context, access.origins)
     app = Starlette(
         routes=[

@@ -24,6 +24,7 @@ from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 from weakref import ReferenceType, ref
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from btcql import calendar
@@ -32,6 +33,7 @@ from graphql_api import exchange
 from graphql_api.answering import Answering
 from graphql_api.auth import Client, Gate
 from graphql_api.cache import Kept, Question
+from graphql_api.endpoint import Endpoint
 from graphql_api.exchange import name_operation, note_cache
 
 PATH = "/graphql"
@@ -58,10 +60,16 @@ class Repeat(NamedTuple):
 
 
 class Repeats:
-    """The application, but for requests that are known; `now` tells epoch microseconds."""
+    """The application, but for requests that are known; `now` tells epoch microseconds.
 
-    def __init__(self, app: ASGIApp, gate: Gate, answering: Answering, now: Callable[[], int]) -> None:
-        self._app, self._gate, self._answering, self._now = app, gate, answering, now
+    A POST to /graphql that is not known goes to `endpoint` at once: nothing else takes it.
+    """
+
+    def __init__(
+        self, app: ASGIApp, endpoint: Endpoint, gate: Gate, answering: Answering, now: Callable[[], int]
+    ) -> None:
+        self._app, self._endpoint = app, endpoint
+        self._gate, self._answering, self._now = gate, answering, now
         self._known: OrderedDict[Key, Repeat] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +82,7 @@ class Repeats:
             async with asyncio.timeout(_AT_ONCE):
                 first = await receive()
         if first is None:
-            await self._app(scope, receive, send)
+            await self._ask(scope, receive, send)
             return
         client, day = self._gate.recognize(scope), self._now() // calendar.DAY
         key = None if client is None else _key(scope, first, client)
@@ -96,9 +104,13 @@ class Repeats:
                 headers = tuple(message["headers"])  # as they are now: the layers around add their own
             await send(message)
 
-        await self._app(scope, receive_again, send_on)
+        await self._ask(scope, receive_again, send_on)
         if key is not None and headers is not None and self._now() // calendar.DAY == day:
             self._remember(key, headers, day)
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
 
     async def _answer(self, repeat: Repeat, client: Client, send: Send) -> bool:
         """Send the answer, if it still is one to this client."""
