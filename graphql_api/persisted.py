@@ -14,6 +14,7 @@ from graphql import print_ast, separate_operations
 
 from btcql.errors import QueryError, SettingError
 from graphql_api.executor import DocumentError, Executor, Operation
+from graphql_api.recent import Recent
 from graphql_api.request import GraphQLRequest
 
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -73,7 +74,7 @@ class ListedDocuments:
         """Take `texts` by their hashes; raises DocumentError for one that is not fit to run."""
         self._texts = dict(texts)
         self._listed = {print_ast(executor.document(text)) for text in texts.values()}
-        self._judged: OrderedDict[str, bool] = OrderedDict()
+        self._judged: Recent[str, bool] = Recent(_JUDGED)
 
     def text_of(self, asked: GraphQLRequest) -> str:
         """Return the document; raises QueryError (BAD_USER_INPUT, PERSISTED_QUERY_NOT_FOUND)."""
@@ -90,9 +91,7 @@ class ListedDocuments:
         listed = self._judged.get(operation.text)
         if listed is None:
             listed = print_ast(operation.document) in self._listed
-            self._judged[operation.text] = listed
-            if len(self._judged) > _JUDGED:
-                self._judged.popitem(last=False)
+            self._judged.keep(operation.text, listed)
         if not listed:
             name = f"the operation {operation.name}" if operation.name else "this document"
             raise QueryError(

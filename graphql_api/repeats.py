@@ -18,7 +18,6 @@ the cost is charged, and the layers around see the request and its answer as the
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
@@ -35,6 +34,7 @@ from graphql_api.auth import Client, Gate
 from graphql_api.cache import Kept, Question
 from graphql_api.endpoint import Endpoint
 from graphql_api.exchange import name_operation, note_cache
+from graphql_api.recent import Recent
 
 PATH = "/graphql"
 _MATTER = {b"content-type", b"accept", b"accept-encoding"}
@@ -70,7 +70,7 @@ class Repeats:
     ) -> None:
         self._app, self._endpoint = app, endpoint
         self._gate, self._answering, self._now = gate, answering, now
-        self._known: OrderedDict[Key, Repeat] = OrderedDict()
+        self._known: Recent[Key, Repeat] = Recent(_KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that is known, or pass it on."""
@@ -87,7 +87,6 @@ class Repeats:
         client, day = self._gate.recognize(scope), self._now() // calendar.DAY
         key = None if client is None else _key(scope, first, client)
         if client and key and (repeat := self._known.get(key)) and await self._answer(repeat, client, send):
-            self._known.move_to_end(key)
             return
         headers: Headers | None = None
 
@@ -137,10 +136,7 @@ class Repeats:
         if seen is None or seen.answered is None:
             return
         question, kept = seen.answered
-        self._known[key] = Repeat(question, ref(kept), headers, seen.operation, seen.cost, day)
-        self._known.move_to_end(key)
-        if len(self._known) > _KEPT:
-            self._known.popitem(last=False)
+        self._known.keep(key, Repeat(question, ref(kept), headers, seen.operation, seen.cost, day))
 
 
 def _key(scope: Scope, first: Message, client: Client) -> Key | None:
