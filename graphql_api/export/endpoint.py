@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -39,6 +39,7 @@ from graphql_api.export.spool import Label, Spool, Spooled, SpoolError
 from graphql_api.export.standing import address_of, ends, standing, tag
 
 _AT_ONCE = 3  # exports, each with a session of the pool for as long as it takes
+_WAIT_SECONDS = 2.0  # for one of them to end, as for a session of the pool
 _PIECE = 1 << 18  # bytes of a kept file that are sent at a time
 _STEADY_SECONDS = 60.0  # that ranges go on with a file although there is a newer version: a reader wants one
 
@@ -87,7 +88,7 @@ class Export:
         self._gate, self._pool, self._listener = gate, pool, listener
         self._new_context, self._spool, self._most = new_context, spool, most
         self._making: Flights[Spooled] = Flights()
-        self._running = 0
+        self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; the work ends with the client."""
@@ -200,44 +201,45 @@ class Export:
         DATABASE_UNAVAILABLE).
         """
         request = asked.request
-        with self._turn():
-            async with self._pool.snapshot() as snapshot:
-                context = self._new_context(asked.client, snapshot)
-                version = await context.read(fetch_version)
-                table = await read_table(request, context, self._most)
-                form = request.path_params["format"]
-                encoder = await new_encoder(form, table)
-                label = Label(
-                    tag(asked.address, table, version, context.now),
-                    version,
-                    ends(table, context.now),
-                    context.extent.steady_until if table.is_closed else 0,
-                    table.cost,
-                    describe(table, form, encoder.media_type),
-                )
-                if asked.has(label):
-                    raise _UnchangedError(label)
-                self._charge(asked, table.cost)
-                yield label, encode(table, encoder)
+        async with self._turn(), self._pool.snapshot() as snapshot:
+            context = self._new_context(asked.client, snapshot)
+            version = await context.read(fetch_version)
+            table = await read_table(request, context, self._most)
+            form = request.path_params["format"]
+            encoder = await new_encoder(form, table)
+            label = Label(
+                tag(asked.address, table, version, context.now),
+                version,
+                ends(table, context.now),
+                context.extent.steady_until if table.is_closed else 0,
+                table.cost,
+                describe(table, form, encoder.media_type),
+            )
+            if asked.has(label):
+                raise _UnchangedError(label)
+            self._charge(asked, table.cost)
+            yield label, encode(table, encoder)
 
     def _standing(self, label: Label, asked: _Asked) -> tuple[tuple[str, str], ...]:
         kept = standing(label, self._listener.state, asked.now, shared=not asked.client.keyed)
         return ("etag", label.tag), ("cache-control", kept)
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Take one of the few places; raises QueryError (DATABASE_UNAVAILABLE) if all are taken."""
-        if self._running >= _AT_ONCE:
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Take one of the few places, as soon as there is one; raises QueryError (DATABASE_UNAVAILABLE)."""
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
             raise QueryError(
                 "DATABASE_UNAVAILABLE",
                 f"{_AT_ONCE} exports are under way, as many as may be: ask again in {RETRY_SECONDS} seconds",
                 retryAfter=RETRY_SECONDS,
-            )
-        self._running += 1
+            ) from None
         try:
             yield
         finally:
-            self._running -= 1
+            self._places.release()
 
 
 async def _while_there(work: Coroutine[Any, Any, None], receive: Receive) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from btcql.settings import Settings
 from graphql_api.export import bars as exports
+from graphql_api.export import endpoint
 from graphql_api.resolvers import read_bars
 from tests.api.markets import load, numbered
 from tests.api.serving import Api, serving, wait_for
@@ -127,6 +129,21 @@ def test_exports_leave_sessions_to_others_and_give_theirs_back_when_the_client_l
         stack.close()  # the clients leave; the table stays locked
         wait_for(lambda: admin.execute(BUSY).fetchone() == (0,))
     assert loaded.http.get(ALL).status_code == 200
+
+
+def test_an_export_waits_for_its_turn(
+    database: Database, loaded: Api, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "_WAIT_SECONDS", 60.0)
+    with ThreadPoolExecutor(4) as pool, psycopg.connect(database.url) as locking:
+        locking.execute("LOCK TABLE candle_day IN ACCESS EXCLUSIVE MODE")
+        first = [pool.submit(loaded.http.get, ALL) for _ in range(3)]
+        wait_for(lambda: admin.execute(BUSY).fetchone() == (3,))
+        fourth = pool.submit(loaded.http.get, ALL)
+        with pytest.raises(TimeoutError):
+            fourth.result(0.3)
+        locking.rollback()
+        assert [each.result(60).status_code for each in (*first, fourth)] == [200] * 4
 
 
 def test_an_operator_can_set_how_many_bars_a_file_may_have(database: Database, days: pd.DataFrame) -> None:
