@@ -57,6 +57,19 @@ def test_an_answer_is_kept_until_the_data_change(plain: Database) -> None:
             assert last_close(uncached) == 700, "nothing is kept"
 
 
+def test_a_load_reaches_the_cache_of_every_process(plain: Database) -> None:
+    load(plain.url, "DAY-USD", numbered("2023-12-01", 30), "bitstamp")
+    with serving(plain.url) as one, serving(plain.url) as other:
+        for api in (one, other):
+            listens(api)
+            assert last_close(api) == 30
+        tamper(plain.url, 500)
+        assert [last_close(api) for api in (one, other)] == [30, 30], "each keeps its answer"
+        load(plain.url, "DAY-USD", numbered("2023-12-01", 31), "bitstamp")
+        for api in (one, other):
+            wait_for(lambda api=api: last_close(api) == 31)  # type: ignore[misc]
+
+
 def test_variables_and_operations_are_questions_of_their_own(plain: Database) -> None:
     load(plain.url, "DAY-USD", numbered("2023-12-01", 30), "bitstamp")
     load(plain.url, "ETH-USD", numbered("2023-12-01", 20), "bitstamp")
