@@ -2,7 +2,7 @@
 
 A year of made-up minutes of each market (527,040 bars), one market after the other as the pipeline loads
 them; at each number of markets a row of the table: what the last market took, a changed day, the usual
-questions, the size. Twenty markets are 10.5 million bars. What matters is the growth, so the last row is
+questions, the size. Twenty markets are 10.5 million bars. What matters is the growth, so the rows are
 also given as ratios to the first. On Community all is put into the columnstore at the end.
 
     python -m benchmarks.growth --edition community --markets 20
@@ -129,16 +129,16 @@ def grow(url: str, markets: int) -> None:
         f"{'':>7} {'':>11} | {'s':>7} {'':>8} {'s':>8} {'changed':>7} |"
         f" {'of days':>7} {'minutes':>8} {'price':>7} | {'GB':>8} {'a bar':>6}"
     )
-    first: Stage | None = None
+    stages: list[Stage] = []
     for number in range(1, markets + 1):
         load, refresh = add_market(url, number)
         if number in {1, 2, 5} or number % 10 == 0 or number == markets:
-            stage = measure(url, number, load, refresh)
-            first = first or stage
-            show(stage)
-    assert first is not None
+            stages.append(measure(url, number, load, refresh))
+            show(stages[-1])
+    print("as ratios to the first row:")
+    for stage in stages:
+        show_ratios(stages[0], stage)
     compress(url, markets)
-    print("ratios of the last to the first: " + compare(first, stage))
 
 
 def compress(url: str, markets: int) -> None:
@@ -270,18 +270,14 @@ def show(stage: Stage) -> None:
     )
 
 
-def compare(first: Stage, last: Stage) -> str:
-    """Return how many times as long each took with the last number of markets as with the first."""
-    pairs = {
-        "load": last.load / first.load,
-        "refresh": last.refresh / first.refresh,
-        "a day changed": last.changed_day / first.changed_day,
-        "a year of days": last.year / first.year,
-        "a day of minutes": last.minutes / first.minutes,
-        "latest price": last.price / first.price,
-        "size": last.size / first.size,
-    }
-    return ", ".join(f"{name} {ratio:.2f}" for name, ratio in pairs.items())
+def show_ratios(first: Stage, stage: Stage) -> None:
+    """Print how many times as long each took, and as large all is, as with the first number of markets."""
+    print(
+        f"{stage.markets:>7} {stage.markets / first.markets:>11.1f} | {stage.load / first.load:>7.2f} {'':>8}"
+        f" {stage.refresh / first.refresh:>8.2f} {stage.changed_day / first.changed_day:>7.2f} |"
+        f" {stage.year / first.year:>7.2f} {stage.minutes / first.minutes:>8.2f}"
+        f" {stage.price / first.price:>7.2f} | {stage.size / first.size:>8.2f}"
+    )
 
 
 if __name__ == "__main__":
