@@ -10,8 +10,8 @@ from database.queries import query
 _PIECE = timedelta(days=90)
 
 
-def find_erased(connection: Connection, from_day: datetime, to_day: datetime) -> list[str]:
-    """Name what a refresh of [from_day, to_day) would erase: the markets and their days of dropped bars.
+def find_erased(connection: Connection, from_day: datetime, to_day: datetime) -> list[tuple[str, datetime]]:
+    """Return what a refresh of [from_day, to_day) would erase: markets with their days of dropped bars.
 
     That is, of the days without bars, those that no load or removal of their market has touched, and those of
     a month that has fewer bars now than its load brought. The bars are looked for in pieces of the stretch,
@@ -24,14 +24,46 @@ def find_erased(connection: Connection, from_day: datetime, to_day: datetime) ->
         from_day = bounds["to_day"]
     touched_months = {(symbol, _month_of(day)) for symbol, day, touched in empty if touched}
     short_months = {own for own in touched_months if _lost_bars(connection, *own)}
-    erased: dict[str, list[datetime]] = {}
-    for symbol, day, touched in empty:
-        if not touched or (symbol, _month_of(day)) in short_months:
-            erased.setdefault(symbol, []).append(day)
     return [
-        f"{len(days)} days of {symbol} ({days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d})"
-        for symbol, days in sorted(erased.items())
+        (symbol, day)
+        for symbol, day, touched in empty
+        if not touched or (symbol, _month_of(day)) in short_months
     ]
+
+
+def explain_erased(connection: Connection, erased: list[tuple[str, datetime]]) -> str:
+    """Say which days a refresh would erase, and how their months come back from the lake.
+
+    To be deleted are the markers of just these months: each other one that is loaded anew waits for a refresh
+    over its days, which the next market may lack. A month without a marker is on its way already.
+    """
+    days: dict[str, list[datetime]] = {}
+    for symbol, day in sorted(erased):
+        days.setdefault(symbol, []).append(day)
+    named = [
+        f"{len(own)} days of {symbol} ({own[0]:%Y-%m-%d} to {own[-1]:%Y-%m-%d})"
+        for symbol, own in days.items()
+    ]
+    deletions = [own for symbol in days if (own := _deletion(connection, symbol, days[symbol]))]
+    once = f"once: {' '.join(deletions)} Then" if deletions else "their markers are gone already, so"
+    refreshes = " and ".join(f"btcql refresh --symbol {symbol}" for symbol in days)
+    return (
+        f"the aggregates were not refreshed where that would erase {'; '.join(named)}: the bars of these days"
+        f" were dropped. To load their months again from the lake, {once} {refreshes}, again until it ends"
+        " with 0"
+    )
+
+
+def _deletion(connection: Connection, symbol: str, days: list[datetime]) -> str | None:
+    months = [
+        f"'{month}'"
+        for month in sorted({_month_of(day) for day in days})
+        if connection.execute(query("read_marker"), [symbol, month]).fetchone()
+    ]
+    if not months:
+        return None
+    listed = ", ".join(months)
+    return f"DELETE FROM load WHERE symbol = '{symbol}' AND month IN ({listed});"  # noqa: S608 - for a person
 
 
 def _month_of(day: datetime) -> date:

@@ -16,7 +16,7 @@ from database.capabilities import read_capabilities
 from database.changes import bars_between, replace_bars
 from database.connection import Connection
 from database.digests import digest_days, find_stretch, write_digests
-from database.erasure import find_erased
+from database.erasure import explain_erased, find_erased
 from database.quality import QualityWarning, write_warnings
 from database.queries import query
 from database.version import record_change
@@ -122,7 +122,7 @@ def refresh_aggregates(connection: Connection, *, wait: bool = True) -> int:
         return 0
     try:
         waiting = connection.execute(query("read_refreshes")).fetchall()
-        erased = []
+        erased: list[tuple[str, datetime]] = []
         batched = connection.execute(query("find_batched_refresh")).fetchone()
         refresh = query("refresh_aggregate_batched" if batched else "refresh_aggregate")
         refreshed = 0
@@ -138,11 +138,7 @@ def refresh_aggregates(connection: Connection, *, wait: bool = True) -> int:
     finally:
         connection.execute(query("unlock_refresh"))
     if erased:
-        raise DatabaseError(
-            f"the aggregates were not refreshed where that would erase {'; '.join(erased)}: the bars of these"
-            " days were dropped. Load their months again from the lake: delete their rows of the table load,"
-            " then run btcql refresh"
-        )
+        raise DatabaseError(explain_erased(connection, erased))
     return refreshed
 
 

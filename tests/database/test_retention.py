@@ -116,7 +116,7 @@ def test_what_is_dropped_between_its_load_and_its_refresh_is_said_and_can_be_loa
         load_month(connection, again)
         retain(connection)
         for _ in range(2):
-            with pytest.raises(DatabaseError, match=f"29 days of BTC-USD .{month}.*delete their rows"):
+            with pytest.raises(DatabaseError, match=f"29 days of BTC-USD .{month}.*DELETE FROM load"):
                 refresh_aggregates(connection)
         assert aggregates(community) == before
         assert not aggregates_are_fresh(connection)
@@ -126,6 +126,36 @@ def test_what_is_dropped_between_its_load_and_its_refresh_is_said_and_can_be_loa
         assert aggregates_are_fresh(connection)
     of_month = f"date_trunc('month', ts, 'UTC') = '{month} 00:00+00'"
     assert rows(community, f"SELECT sum(observed) FROM candle_1d WHERE {of_month}") == [(24 * 29,)]
+
+
+def test_the_error_of_a_refresh_names_what_brings_each_market_back_and_nothing_twice(community: str) -> None:
+    load_with_holes(community)
+    of_ether = (
+        "SELECT ts, open, high, low, close, observed FROM candle_1h WHERE symbol = 'ETH-USD' ORDER BY ts"
+    )
+    before = rows(community, of_ether)
+    february = month_load(month_bars(FEBRUARY, 24 * 29), FEBRUARY, "a", symbol="ETH-USD")
+    march = month_load(month_bars(MARCH, 24 * 29).slice(3), MARCH, "a", symbol="ETH-USD")
+    with connected(community, autocommit=True) as connection:
+        retain(connection)
+        for month in (FEBRUARY, MARCH):
+            load_month(connection, month_load(month_bars(month, 24 * 29, seed=2), month, "b"))
+        with pytest.raises(DatabaseError, match=r"46 days of ETH-USD .2024-02-01 to 2024-03-17") as caught:
+            refresh_aggregates(connection)
+        said = str(caught.value)
+        assert (
+            "once: DELETE FROM load WHERE symbol = 'ETH-USD' AND month IN ('2024-02-01', '2024-03-01');"
+            in said
+        )
+        assert said.endswith("Then btcql refresh --symbol ETH-USD, again until it ends with 0")
+        connection.execute(said[said.index("DELETE") : said.index(";") + 1].encode())
+        load_month(connection, february)
+        with pytest.raises(DatabaseError, match=r"17 days of ETH-USD .* their markers are gone already"):
+            refresh_aggregates(connection)
+        load_month(connection, march)
+        refresh_aggregates(connection)
+        assert aggregates_are_fresh(connection)
+    assert rows(community, of_ether) == before
 
 
 def test_a_market_of_which_every_bar_is_dropped_still_has_its_last_price(community: str) -> None:
