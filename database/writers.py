@@ -112,9 +112,10 @@ def refresh_aggregates(connection: Connection, *, wait: bool = True) -> int:
     Exactly the touched days, the hours before the days built from them; `connection` must be in autocommit,
     for a refresh runs transactions of its own. Nothing to do where rollup tables serve. It begins when the
     loads under way have ended, and those to come wait for it; without `wait` it does nothing where it would
-    have to wait. A killed refresh leaves its days on the list for the next. Raises DatabaseError, after all
-    other days, for days in which a market's bars are gone (dropped by a retention) and a refresh would erase
-    its history: they stay on the list.
+    have to wait. A killed refresh leaves its days on the list for the next. Days in which a market's bars are
+    gone (dropped by a retention), so that a refresh would erase its history, stay on the list as well: it
+    raises DatabaseError for them, after all other days; without `wait` the later refresh does, for a load
+    to come may bring these bars.
     """
     if wait:
         connection.execute(query("lock_refresh"))
@@ -137,7 +138,7 @@ def refresh_aggregates(connection: Connection, *, wait: bool = True) -> int:
             refreshed += (to_day - from_day).days
     finally:
         connection.execute(query("unlock_refresh"))
-    if erased:
+    if erased and wait:
         raise DatabaseError(explain_erased(connection, erased))
     return refreshed
 

@@ -166,7 +166,8 @@ class LoadMonth(MonthTask):
         month = read_prepared(self.prepared_path, self.symbol, self.month)
         with self.connected() as connection:
             result = load_month(connection, month)
-            # While others load, their last one does this, or RefreshAggregates: nobody waits in between.
+            # While others load, their last one does this, or RefreshAggregates: nobody waits in between, and
+            # nobody fails for bars that a month to come brings back.
             refresh_aggregates(connection, wait=False)
         self.prepared_path.unlink()
         self.say(f"{result.written:,} rows written, {result.removed:,} removed" + _listed(month.warnings))

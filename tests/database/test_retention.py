@@ -140,6 +140,8 @@ def test_the_error_of_a_refresh_names_what_brings_each_market_back_and_nothing_t
         retain(connection)
         for month in (FEBRUARY, MARCH):
             load_month(connection, month_load(month_bars(month, 24 * 29, seed=2), month, "b"))
+        assert refresh_aggregates(connection, wait=False) == 0  # of a load: the next one may bring them
+        assert not aggregates_are_fresh(connection)
         with pytest.raises(DatabaseError, match=r"46 days of ETH-USD .2024-02-01 to 2024-03-17") as caught:
             refresh_aggregates(connection)
         said = str(caught.value)
