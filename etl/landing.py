@@ -41,8 +41,12 @@ class LandFile(PipelineTask):
 
         A month may have been lost, or removed because it was damaged: then the file is landed once more.
         """
-        receipt = self.lake.receipt(self.sha256, self.symbol, self.source, self._timeframe)
+        receipt = self.receipt()
         return receipt is not None and set(receipt.partitions) <= set(self.lake.walk(self.symbol))
+
+    def receipt(self) -> Receipt | None:
+        """Return what the lake has of the import, None while it is not whole."""
+        return self.lake.receipt(self.sha256, self.symbol, self.source, self._timeframe)
 
     def run(self) -> None:
         """Read, keep, publish, and only then write the receipt."""

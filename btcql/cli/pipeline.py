@@ -18,6 +18,7 @@ from btcql.records import DEFAULT_SOURCE, FIRST_DAY, SYNTHETIC, Timeframe
 from btcql.settings import Settings
 from database.connection import connected
 from database.forecasts import read_newest_vintage
+from database.lineage import read_months_loaded
 from database.migrate import migrate
 from database.runs import Run, Task, recorded
 from database.server import opened
@@ -27,6 +28,7 @@ from etl.backfill import Series, fetched_series, last_closed
 from etl.crew import Crew, crew
 from etl.landing import LandFile, LandSample
 from etl.luigid import Luigid
+from etl.overruled import overruled
 from etl.prepare.engine import choose_engine
 from etl.prepare.month import month_inputs
 from etl.run import run
@@ -36,6 +38,7 @@ from etl.sources.venue import venue
 from etl.task import places
 from etl.tasks import RefreshAggregates
 from lake.original import file_sha256
+from lake.receipt import Receipt
 from lake.store import Lake
 from ml.tasks import IssueForecast
 
@@ -68,17 +71,29 @@ class Pipeline:
         """
         with self.turn(), stages() as seen:
             seen.expect("LandFile", len(selection.archives))
+            landed: dict[str, list[Receipt]] = {}
             for archive in list(selection.archives):
+                task = self._landing(archive)
                 try:
-                    run(self._landing(archive), self.luigid, seen, self.crew)
+                    run(task, self.luigid, seen, self.crew)
                 except InputError as error:
                     selection.refuse(archive, error)
-            for symbol in sorted({archive.symbol for archive in selection.archives}):
+                else:
+                    receipt = task.receipt()
+                    landed.setdefault(archive.symbol, []).extend([receipt] if receipt else [])
+            for symbol, receipts in sorted(landed.items()):
                 with self.recorded(symbol, "import") as record:
                     before = rows(seen)
                     self._bring_up_to_date(symbol, seen)
                     record.rows = rows(seen) - before
+                seen.overruled += self._overruled(symbol, receipts)
         return seen
+
+    def _overruled(self, symbol: str, receipts: list[Receipt]) -> list[str]:
+        months = {partition.month for receipt in receipts for partition in receipt.partitions}
+        with connected(self.database_url) as connection:
+            loaded = read_months_loaded(connection, symbol, months)
+        return [str(found) for found in overruled(self.lake, receipts, loaded)]
 
     def _landing(self, archive: Archive) -> LandFile:
         return LandFile(
@@ -294,4 +309,7 @@ def describe(*seen: Stages) -> str:
     """Say what runs wrote."""
     written, removed = sum(one.rows_written for one in seen), sum(one.rows_removed for one in seen)
     done = f"{written:,} rows written, {removed:,} removed"
+    overruled_bars = [line for one in seen for line in one.overruled]
+    if overruled_bars:
+        return ": ".join([done, "; ".join(overruled_bars)])
     return done if written or removed else f"{done}: the lake has nothing new to load"

@@ -51,6 +51,7 @@ class Stages:
         self._shares: dict[str, dict[str, float]] = {}
         self.rows_written = 0
         self.rows_removed = 0
+        self.overruled: list[str] = []
 
     def expect(self, family: str, total: int) -> None:
         """Say beforehand how many tasks of a family will run, or how many more."""

@@ -62,6 +62,8 @@ CROSS JOIN LATERAL _timescaledb_functions.to_timestamp(ticks) AS watermark
 WHERE user_view_schema = 'public'
 ORDER BY mat_hypertable_id;
 
--- name: read_month_loaded
--- What a month was loaded from, for who asks where a day's bars came from.
-SELECT input_sha256, raw_objects, loaded_at FROM load WHERE symbol = %s AND month = %s;
+-- name: read_months_loaded
+-- What months were loaded from, for who asks where a day's bars came from.
+SELECT month, input_sha256, raw_objects, loaded_at, sources, rows
+FROM load
+WHERE symbol = %s AND month = ANY (%s::date[]);

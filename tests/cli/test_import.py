@@ -63,6 +63,23 @@ def test_a_corrected_file_changes_only_what_differs_and_keeps_the_old(
     assert "as they were published" in best_btcql.succeed("lake", "verify")
 
 
+def test_a_correction_under_another_name_is_kept_and_told_how_to_count(
+    plain_btcql: Command, tmp_path: Path
+) -> None:
+    rows = daily_rows(60)
+    plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", rows))
+    rows[40] = rows[40].replace(",12.5", ",13.5")
+    corrected = write_csv(tmp_path / "feb_corrected.csv", rows[31:41])
+    said = plain_btcql.succeed("import", corrected)
+    assert (
+        "0 rows written, 0 removed: 10 bars of BTC-USD landed as file:feb_corrected, but are not chosen: "
+        "the days of 2022-02 are taken from file:days, which has 28 bars there. "
+        "To correct those, give the same source: --source file:days\n" in said
+    )
+    assert "1 rows written, 0 removed\n" in plain_btcql.succeed("import", corrected, "--source", "file:days")
+    assert plain_btcql.rows("SELECT ts::date::text FROM candle WHERE volume = 13.5") == [("2022-02-10",)]
+
+
 def test_the_source_and_the_timeframe_may_be_left_to_the_file(plain_btcql: Command, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "My prices (1).csv", daily_rows(40))
     assert "BTC-USD from file:My-prices--1-" in plain_btcql.succeed("import", file)
