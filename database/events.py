@@ -68,7 +68,7 @@ def read_next_telling(connection: Connection) -> datetime | None:
 
 
 def read_followed(connection: Connection) -> list[tuple[str, datetime]]:
-    """Return each market that does not come from files alone, with the end of its bars."""
+    """Return each market that a refresh goes on with, for it is not of imported files alone, and its end."""
     return connection.execute(query("read_followed")).fetchall()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -37,7 +37,7 @@ class MonthLoad:
     month: date
     bars: pa.Table
     sources: Sequence[str]
-    raw_objects: Sequence[dict[str, str]]
+    raw_objects: Sequence[Mapping[str, str | bool]]
     input_sha256: str
     complete_through: datetime
     warnings: Sequence[QualityWarning] = ()

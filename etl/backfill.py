@@ -80,7 +80,7 @@ def fetched_series(lake: Lake, symbol: str) -> Iterator[tuple[Series, date]]:
         series = Series(partition.source, symbol, partition.timeframe)
         if partition.source in VENUES and series not in seen:
             manifest = lake.manifest(partition)
-            if manifest and any("exchange" in file.request for file in manifest.files):
+            if manifest and any(file.fetched for file in manifest.files):
                 seen.add(series)
                 yield series, partition.month
 

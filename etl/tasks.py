@@ -30,6 +30,7 @@ from etl.prepare.engine import choose_engine
 from etl.prepare.month import month_inputs, month_manifests, prepare_month
 from etl.prepared import read_prepared, write_prepared
 from etl.task import LOADED, NOTICE, PipelineTask
+from lake.manifest import RawFile
 from lake.path import Partition
 
 _MOST_WARNINGS = 20  # a message stays with luigid; the database has them all
@@ -66,12 +67,12 @@ class PrepareMonth(MonthTask):
         landed = {}
         for manifest in month_manifests(self.lake, self.symbol, self.month):
             for file in manifest.files:
-                task = self._landing(manifest.partition, file.request)
+                task = self._landing(manifest.partition, file)
                 landed[task.task_id] = task
         return list(landed.values())
 
-    def _landing(self, partition: Partition, request: Any) -> PipelineTask:
-        if "exchange" in request:
+    def _landing(self, partition: Partition, file: RawFile) -> PipelineTask:
+        if file.fetched:
             # one task for all its fetches: what the lake has by now
             start = partition.start
             through = covered_through(self.lake.manifest(partition), start).date()
@@ -84,9 +85,9 @@ class PrepareMonth(MonthTask):
                 first=partition.month,
             )
         if partition.source == SYNTHETIC:
-            through = date.fromisoformat(request["sample_through"])
+            through = date.fromisoformat(file.request["sample_through"])
             return self.clone(LandSample, through=through)  # type: ignore[no-any-return]
-        return self.clone(LandFile, source=partition.source, **request)  # type: ignore[no-any-return]
+        return self.clone(LandFile, source=partition.source, **file.request)  # type: ignore[no-any-return]
 
     def run(self) -> None:
         """Prepare, then publish the file by its name."""

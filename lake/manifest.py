@@ -28,6 +28,16 @@ class RawFile:
     fetched_at: datetime
     request: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def fetched(self) -> bool:
+        """Whether it is an exchange's answer: the next refresh asks for more."""
+        return "exchange" in self.request
+
+    @property
+    def imported(self) -> bool:
+        """Whether it is of a file that a person gave, and neither fetched nor made up."""
+        return not self.fetched and "sample_through" not in self.request
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -50,7 +50,7 @@ class RunFacts:
 class MarketMetrics:
     """A market in numbers: the end of its bars, how many, whole days without any, and how its runs went.
 
-    is_followed: whether its bars come from an exchange, and not from files alone.
+    is_followed: whether a refresh goes on with its bars, for they are not from imported files alone.
     """
 
     symbol: str
@@ -99,7 +99,9 @@ async def fetch_next_refresh(connection: Connection, symbol: str) -> datetime | 
 
 async def fetch_metrics(connection: Connection) -> list[MarketMetrics]:
     """Return every market with data, by symbol."""
-    cursor = await connection.execute(query("fetch_metrics"))
+    cursor = await connection.execute(query("read_followed"))
+    followed = [symbol for symbol, _ in await cursor.fetchall()]
+    cursor = await connection.execute(query("fetch_metrics"), {"followed": followed})
     return [MarketMetrics(*row) for row in await cursor.fetchall()]
 
 

@@ -74,11 +74,16 @@ WHERE event_id = %(event_id)s;
 SELECT min(retry_at) FROM pipeline_event;
 
 -- name: read_followed
--- Up to when each market's bars are loaded that comes from somewhere else than files.
+-- Up to when each market's bars are loaded that a refresh goes on with: any of the lake's objects was not imported
+-- from a file, whatever source was given with it. A month loaded by a program that did not note it tells by its sources.
 SELECT symbol, max(complete_through)
-FROM load CROSS JOIN unnest(sources) AS source
+FROM load
 GROUP BY symbol
-HAVING bool_or(source NOT LIKE 'file:%%')
+HAVING bool_or(
+    raw_objects @> '[{"imported": false}]'
+    OR NOT raw_objects @> '[{"imported": true}]'
+       AND EXISTS (SELECT FROM unnest(sources) AS source WHERE source NOT LIKE 'file:%')
+)
 ORDER BY symbol;
 
 -- name: try_schedule

@@ -75,7 +75,7 @@ SELECT next_at FROM pipeline_plan WHERE market = %s
 
 -- name: fetch_metrics
 -- of each market: the end of its bars, how many there are, the whole days between the first and the last that
--- have none, its newest success, its failures in a row, and whether an exchange goes on with it
+-- have none, its newest success, its failures in a row, and whether it is one of those that are followed
 SELECT market.symbol, market.through, market.rows,
        date_part('day', date_trunc('day', market.through, 'UTC') - date_trunc('day', market.first, 'UTC'))
            - (
@@ -85,10 +85,7 @@ SELECT market.symbol, market.through, market.rows,
            ),
        (SELECT max(ended_at) FROM pipeline_run AS run WHERE run.market = symbol AND state = 'succeeded'),
        (SELECT failures FROM pipeline_plan AS plan WHERE plan.market = symbol),
-       EXISTS (
-           SELECT FROM load CROSS JOIN unnest(sources) AS source
-           WHERE load.symbol = market.symbol AND source NOT LIKE 'file:%%'
-       )
+       symbol = ANY (%(followed)s)
 FROM (
     SELECT symbol, min(first_ts) AS first, max(complete_through) AS through, sum(rows) AS rows
     FROM load GROUP BY symbol

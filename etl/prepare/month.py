@@ -35,13 +35,14 @@ class Prepared:
     """A month's best bars: `table` has the schema PREPARED, sorted by ts, unique.
 
     `sources` are those that `table` has rows of, sorted. `raw_objects` names what was read, as
-    {object: path below the lake's root, sha256}. Every bar that ended by `complete_through`, of the
-    source that the month's last day is taken from, is in `table`. `warnings` say what is odd about it.
+    {object: path below the lake's root, sha256, imported: whether from a file}. Every bar that ended by
+    `complete_through`, of the source that the month's last day is taken from, is in `table`. `warnings` say
+    what is odd about it.
     """
 
     table: pa.Table
     sources: tuple[str, ...]
-    raw_objects: tuple[dict[str, str], ...]
+    raw_objects: tuple[dict[str, str | bool], ...]
     input_sha256: str
     complete_through: datetime
     warnings: tuple[QualityWarning, ...]
@@ -75,7 +76,8 @@ def prepare_month(lake: Lake, symbol: str, month: date, engine: Engine = duck.ru
     lake has nothing of that month, or the rows fail the checks around the work.
     """
     manifests = month_manifests(lake, symbol, month)
-    files, objects = [], []
+    files: list[pa.Table] = []
+    objects: list[dict[str, str | bool]] = []
     for manifest in manifests:
         for number, (file, bars) in enumerate(lake.files(manifest.partition, manifest)):
             if not bars.num_rows:
@@ -83,7 +85,13 @@ def prepare_month(lake: Lake, symbol: str, month: date, engine: Engine = duck.ru
                     f"{manifest.partition}/{file.name} has no bars: remove it, land the month again"
                 )
             files.append(_labelled(bars, manifest, number))
-            objects.append({"object": f"{manifest.partition}/{file.name}", "sha256": file.sha256})
+            objects.append(
+                {
+                    "object": f"{manifest.partition}/{file.name}",
+                    "sha256": file.sha256,
+                    "imported": file.imported,
+                }
+            )
     raw = pa.concat_tables(files)
     check_raw(engine, raw, _bounds(manifests[0].partition, None), manifests)
     table = engine(sql("best_bars"), raw_bar=raw).cast(PREPARED).combine_chunks()

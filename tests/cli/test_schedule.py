@@ -80,8 +80,10 @@ def test_a_schedule_for_once_does_what_is_due_and_fails_while_a_market_is_not_re
     plain_btcql: Command, tmp_path: Path
 ) -> None:
     with opened(plain_btcql.settings) as url:  # the server stays up between the commands
-        plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", daily_rows(30)))
+        file = write_csv(tmp_path / "days.csv", daily_rows(30))
+        plain_btcql.succeed("import", file, "--source", "bitstamp")
         assert "every market is up to date" in plain_btcql.succeed("schedule", "--once")
+        assert plain_btcql.rows("SELECT kind FROM pipeline_event") == [], "a file's end is nobody's delay"
         plans = "SELECT next_at > now(), failures FROM pipeline_plan"
         assert plain_btcql.rows(plans) == [(True, 0)]
         with schedule_lock(url) as lock:

@@ -61,7 +61,11 @@ def test_one_source_comes_out_as_it_is(lake: Lake) -> None:
     manifest = lake.manifest(where)
     assert manifest is not None
     assert prepared.raw_objects == (
-        {"object": f"{where.folder}/{manifest.files[0].name}", "sha256": manifest.files[0].sha256},
+        {
+            "object": f"{where.folder}/{manifest.files[0].name}",
+            "sha256": manifest.files[0].sha256,
+            "imported": True,
+        },
     )
 
 

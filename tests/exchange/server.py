@@ -42,7 +42,7 @@ class Fault:
 
 
 def _listed() -> dict[str, Market]:
-    names = ("BTC-USD", "BTC-EUR", "ETH-USD", "BTC-USDT")
+    names = ("BTC-USD", "BTC-EUR", "ETH-USD", "ETH-EUR", "BTC-USDT")
     return {name: Market(name[:3], name[4:], _LONG_AGO) for name in names}
 
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from btcql.cli.archive import Selection, Wanted
 from btcql.cli.fetch import Order
 from btcql.cli.pipeline import Pipeline, pipeline
 from btcql.errors import SettingError, SourceError, SourceUnavailableError
 from btcql.records import Timeframe
 from database.connection import connected
+from database.events import read_followed
 from etl.backfill import Series
 from etl.fetching import FetchMonth
 from lake.path import Partition
 from lake.store import Lake
+from tests.api.serving import serving
 from tests.cli.conftest import free_port
+from tests.cli.files import daily_rows, write_csv
 from tests.conftest import settings_of
 from tests.exchange.market import Bar, bar
 from tests.exchange.server import Exchanges, Fault, exchanges
@@ -239,3 +245,29 @@ def test_the_days_that_kraken_still_has_come(world: World, capsys: pytest.Captur
     assert world.lake.manifest(month_of("BTC-EUR", date(2024, 4, 1), "kraken")) is None
     may = world.lake.read(month_of("BTC-EUR", date(2024, 5, 1), "kraken"))
     assert may["ts"][0].as_py() > at(12, month=5)
+
+
+def test_a_market_of_files_alone_is_followed_by_nobody_whatever_source_they_were_given(
+    world: World, tmp_path: Path
+) -> None:
+    def followed() -> tuple[set[str], set[str]]:
+        url = world.running.database_url
+        with connected(url) as connection:
+            scheduled = {symbol for symbol, _ in read_followed(connection)}
+        with serving(url) as api:
+            told = re.findall(r'btcql_followed{market="(.*)"} 1.0', api.http.get("/metrics").text)
+        return scheduled & {"ETH-EUR", "LTC-USD"}, set(told) & {"ETH-EUR", "LTC-USD"}
+
+    world.wind(at(20, 1))
+    days = write_csv(tmp_path / "days.csv", daily_rows(30))
+    for symbol in ("ETH-EUR", "LTC-USD"):
+        world.running.import_archives(Selection.of([str(days)], Wanted(symbol, "bitstamp", Timeframe.DAY)))
+    assert followed() == (set(), set())
+    world.ingest("ETH-EUR", date(2024, 3, 1), date(2024, 3, 19))
+    assert followed() == ({"ETH-EUR"}, {"ETH-EUR"})
+    with connected(world.running.database_url) as connection:  # as they were noted before
+        connection.execute(
+            "UPDATE load SET raw_objects = (SELECT jsonb_agg(object - 'imported')"
+            " FROM jsonb_array_elements(raw_objects) AS object) WHERE symbol = 'ETH-EUR'"
+        )
+    assert followed() == ({"ETH-EUR"}, {"ETH-EUR"})
