@@ -54,10 +54,12 @@ def migrate(url: str, to: int | None = None) -> list[str]:
     A file runs in one transaction with its record, so that a killed run is finished by the next; only one
     runs at a time. A `-- no-transaction` file holds a single statement that may be repeated. It needs no
     superuser, but the database's owner, whose settings and the reader's rights are seen to at the end.
-    Raises MigrationError if an applied file has changed since, if the database is newer than this btcql, or
-    if a file fails.
+    Raises MigrationError if an applied file has changed since, if the database is newer than this btcql or
+    than `to`, if there is no migration of that number, or if a file fails.
     """
     migrations = find_migrations()
+    if to is not None and to > len(migrations):
+        raise MigrationError(f"there is no migration {to}: the newest is {len(migrations)}")
     with connected(url, autocommit=True) as connection:
         read_capabilities(connection)
         connection.execute(query("lock_migrations"))
@@ -67,6 +69,10 @@ def migrate(url: str, to: int | None = None) -> list[str]:
             # Later it would only belie the tables: btcql rebuild makes others.
             connection.execute(query("create_timescaledb"))
         _check_applied(migrations, applied)
+        if to is not None and to < len(applied):
+            raise MigrationError(
+                f"the database is at migration {len(applied)}, and none leads back to {to}: restore a backup"
+            )
         pending = [m for m in migrations if m.number > len(applied) and (to is None or m.number <= to)]
         for migration in pending:
             _apply(connection, migration)

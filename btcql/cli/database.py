@@ -61,7 +61,10 @@ def roles() -> None:
 @database.command()
 def migrate(
     to: Annotated[
-        int | None, typer.Option(min=1, help="Apply the migrations up to this number; by default all.")
+        int | None,
+        typer.Option(
+            min=1, help="Apply the migrations up to this number; by default all. None is ever undone."
+        ),
     ] = None,
 ) -> None:
     """Apply the schema's pending migrations."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,16 +52,13 @@ def schedule(
     if once:
         _do_what_is_due(Settings.read())
         return
-    try:
+    with suppress(KeyboardInterrupt):  # how a schedule is ended
         if until_stdin_ends:
             signal.signal(
                 signal.SIGINT, signal.default_int_handler
             )  # without a word: `up` says that it stops
             threading.Thread(target=_interrupt_with_stdin, daemon=True).start()
         _serve(Settings.read(), quiet=until_stdin_ends)
-    except KeyboardInterrupt:
-        if not until_stdin_ends:
-            raise
 
 
 def _check(settings: Settings) -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Annotated
 
@@ -85,7 +85,8 @@ def serve(
         gc.collect()
         gc.freeze()
         try:
-            server.run()
+            with suppress(KeyboardInterrupt):  # how a server is ended, once it has answered what it was asked
+                server.run()
         finally:
             gc.unfreeze()
 

@@ -93,6 +93,7 @@ def test_the_roles_have_passwords_and_the_api_serves_by_the_readers(
         finally:
             api.terminate()
             api.communicate(timeout=LIMIT_SECONDS)
+        assert api.returncode == 0, "told to end, it ends well"
 
 
 def wait_until_ready(port: int, api: subprocess.Popen[str]) -> None:

@@ -72,6 +72,7 @@ def test_a_schedule_refreshes_at_once_what_never_was_and_another_stands_by(
             assert err.strip().splitlines()[0] == "btcql: stopping"
             second.send_signal(signal.SIGTERM)
             second.communicate(timeout=LIMIT_SECONDS)
+            assert (first.returncode, second.returncode) == (0, 0), "told to end, they end well"
     assert plain_btcql.rows("SELECT count(*) FROM pipeline_run WHERE task = 'refresh'") == [(1,)]
     assert "no schedule serves this database" in plain_btcql.fail("schedule", "--check")
 

@@ -71,6 +71,15 @@ def test_it_stops_at_the_number_asked_for(database: Database, monkeypatch: pytes
     assert len(migrate(database.url)) == 1
 
 
+def test_no_number_leads_back_nor_beyond_the_newest(database: Database) -> None:
+    newest = len(find_migrations())
+    with pytest.raises(MigrationError, match=f"at migration {newest}, and none leads back to 3: restore"):
+        migrate(database.url, to=3)
+    with pytest.raises(MigrationError, match=f"no migration 99: the newest is {newest}"):
+        migrate(database.url, to=99)
+    assert migrate(database.url, to=newest) == []
+
+
 def test_a_statement_outside_transactions_is_possible(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
