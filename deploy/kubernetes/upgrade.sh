@@ -12,6 +12,8 @@ until kubectl -n btcql wait --for=condition=complete --timeout=10s job/migrate 2
         kubectl -n btcql logs job/migrate
         exit 1
     fi
+    # An image that cannot be pulled, or a node that has no room, is no failure of the Job's: for an hour it waits.
+    kubectl -n btcql get pods --selector app.kubernetes.io/component=migrate --no-headers
 done
 kubectl apply -k "$overlay"
 kubectl -n btcql rollout status --timeout=10m deployment/api

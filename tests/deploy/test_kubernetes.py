@@ -246,31 +246,42 @@ def test_only_the_api_is_reachable_and_luigid_by_the_pipeline_alone(overlay: str
     assert by_anybody is not trusted, "whose X-Forwarded-For is believed must be alone in reaching the API"
 
 
-def test_an_upgrade_migrates_before_all_else_and_stops_at_a_failure(tmp_path: Path) -> None:
+def test_an_upgrade_migrates_before_all_else_shows_what_it_waits_for_and_stops_at_a_failure(
+    tmp_path: Path,
+) -> None:
     fake = tmp_path / "kubectl"
     fake.write_text(
         "#!/bin/sh\n"
         f'echo "$*" >> {tmp_path}/said\n'
-        'case "$*" in *"condition=complete"*) exit "$UNFINISHED" ;; esac\n',
+        'case "$*" in\n'
+        # complete only once the pods were looked at, if it is to be waited for; failed only if it is to fail
+        f'*condition=complete*) [ "$MIGRATION" = done ] || grep -qs "^-n btcql get pods" {tmp_path}/said ;;\n'
+        '*condition=failed*) [ "$MIGRATION" = failing ] ;;\n'
+        "esac\n",
         encoding="utf-8",
     )
     fake.chmod(0o755)
 
-    def upgrade(unfinished: int) -> tuple[int, list[str]]:
+    def upgrade(migration: str) -> tuple[int, list[str]]:
         (tmp_path / "said").write_text("", encoding="utf-8")
         ended = subprocess.run(
             ["sh", KUBERNETES / "upgrade.sh", "overlay"],
-            env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "UNFINISHED": str(unfinished)},
+            env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "MIGRATION": migration},
             check=False,
             timeout=60,
         )
         return ended.returncode, (tmp_path / "said").read_text(encoding="utf-8").splitlines()
 
-    code, said = upgrade(0)
+    code, said = upgrade("done")
     assert code == 0
     whole = said.index("apply -k overlay")
     assert any("delete job migrate" in line for line in said[:whole])
     assert any("condition=complete" in line for line in said[:whole])
-    code, said = upgrade(1)
+    code, said = upgrade("failing")
     assert code == 1
     assert "apply -k overlay" not in said
+    code, said = upgrade("waiting")
+    assert code == 0
+    assert said.index("-n btcql get pods --selector app.kubernetes.io/component=migrate --no-headers") < (
+        said.index("apply -k overlay")
+    )
