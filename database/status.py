@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from btcql.rhythm import OVERDUE
 from database.capabilities import read_capabilities
 from database.connection import Connection
+from database.events import read_followed
 from database.migrate import find_migrations
 from database.queries import query
+from database.retention import read_retention
 
 
 def read_status(connection: Connection) -> list[tuple[str, str]]:
@@ -30,13 +34,35 @@ def read_status(connection: Connection) -> list[tuple[str, str]]:
     lines.append(("migrations", _migrations(connection)))
     lines.append(("aggregates", _waiting(connection)))
     lines += _bars_lines(connection, timescaledb=can.timescaledb is not None)
+    retention = read_retention(connection)
+    if retention:
+        lines.append(("retention", f"bars are dropped after {retention}; their hours and days stay"))
+    return lines + _markets(connection, retained=retention is not None)
+
+
+def _markets(connection: Connection, *, retained: bool) -> list[tuple[str, str]]:
+    followed = {symbol for symbol, _ in read_followed(connection)}
+    lines = []
     for symbol, sources, rows, first, through, days_behind in connection.execute(
         query("read_markets_status"), [OVERDUE]
-    ):
+    ).fetchall():
         reach = f"{first:%Y-%m-%d %H:%M} to {through:%Y-%m-%d %H:%M}"
         stale = f", STALE: {days_behind} days behind" if days_behind else ""
-        lines.append((symbol, f"{rows:,} bars from {', '.join(sources)}, {reach}{stale}"))
+        files = "" if symbol in followed or not stale else " (files only, which no refresh goes on with)"
+        bounds = {"symbol": symbol, "first": first, "retained": retained}
+        kept = connection.execute(query("read_kept_bars"), bounds).fetchone()
+        assert kept is not None
+        bars = _bars(rows, *kept)
+        lines.append((symbol, f"{bars} from {', '.join(sources)}, {reach}{stale}{files}"))
     return lines
+
+
+def _bars(loaded: int, oldest: datetime | None, kept: int | None) -> str:
+    if oldest is None:
+        return f"0 of {loaded:,} loaded bars (all were dropped)"
+    if kept is None or kept >= loaded:
+        return f"{loaded:,} bars"
+    return f"{kept:,} of {loaded:,} loaded bars (the oldest kept {oldest:%Y-%m-%d %H:%M})"
 
 
 def _migrations(connection: Connection) -> str:

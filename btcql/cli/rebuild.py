@@ -8,7 +8,9 @@ from dataclasses import replace
 from btcql.cli.pipeline import Pipeline
 from btcql.cli.progress import Stages, stages
 from btcql.errors import LakeError
+from database.connection import connected
 from database.rebuild import carried_over, create_beside, read_loaded, take_name
+from database.retention import read_retention
 from etl.prepare.month import month_inputs
 
 
@@ -19,6 +21,8 @@ def rebuild_database(running: Pipeline) -> Stages:
     """
     with ExitStack() as turn, stages() as seen:
         turn.enter_context(running.turn())
+        with connected(running.database_url) as connection:
+            retention = read_retention(connection)
         _check_all_in_lake(running)
         beside = replace(running, database_url=create_beside(running.database_url))
         for symbol in running.lake.symbols():
@@ -26,6 +30,11 @@ def rebuild_database(running: Pipeline) -> Stages:
         running.crew.dismiss()  # with its sessions
         with carried_over(running.database_url, beside.database_url):
             take_name(running.database_url, turn.close)
+        if retention:
+            seen.say(
+                f"the policy that drops bars after {retention} is not carried over, and they are all there; "
+                f"to set it again: SELECT add_retention_policy('scaled_candle', INTERVAL '{retention}')"
+            )
     return seen
 
 

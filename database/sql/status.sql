@@ -44,6 +44,21 @@ FROM load, unnest(sources) AS source
 GROUP BY symbol
 ORDER BY symbol;
 
+-- name: read_kept_bars
+-- How many of a market's loaded bars are still there, and the oldest. Where no retention drops any, nothing is read
+-- but the oldest; where one does, few are left to be counted.
+SELECT oldest, CASE WHEN oldest IS NOT NULL AND (%(retained)s OR oldest > %(first)s) THEN (
+    SELECT count(*) FROM candle WHERE symbol = %(symbol)s
+) END
+FROM (SELECT min(ts) AS oldest FROM candle WHERE symbol = %(symbol)s) AS kept;
+
+-- name: read_retention
+-- The interval after which a policy drops bars, if there is one.
+SELECT config ->> 'drop_after'
+FROM timescaledb_information.jobs
+WHERE proc_name = 'policy_retention'
+  AND hypertable_schema = 'public' AND hypertable_name IN ('scaled_candle', 'candle');
+
 -- name: read_hypertable
 -- The bars' size with their indexes, and how many of its chunks are in the columnstore.
 SELECT pg_size_pretty(hypertable_size(coalesce(to_regclass('scaled_candle'), 'candle'::regclass))),

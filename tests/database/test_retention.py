@@ -10,6 +10,7 @@ import pytest
 
 from btcql.errors import DatabaseError
 from database.connection import Connection, connected
+from database.status import read_status
 from database.writers import LoadResult, aggregates_are_fresh, load_month, refresh_aggregates, remove_market
 from tests.api.serving import serving
 from tests.bars import month_bars, month_load
@@ -87,6 +88,10 @@ def test_the_hours_days_and_answers_of_dropped_bars_stay_and_the_next_loads_are_
         assert oldest(community) == datetime(2024, 3, 18, tzinfo=UTC)
         assert aggregates(community) == before
         assert refresh_aggregates(connection) == 0
+        status = dict(read_status(connection))
+    assert status["retention"].startswith("bars are dropped after ")
+    # of its 29 * 24 and 29 * 24 - 3, those from 18 to 29 March
+    assert status["ETH-USD"].startswith("288 of 1,389 loaded bars (the oldest kept 2024-03-18 00:00)")
     with served(community) as api:
         assert api.market(HISTORY) == answer
     assert load(community, month_load(month_bars(APRIL, 24), APRIL, "a")) == LoadResult(24, 0)
