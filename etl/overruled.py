@@ -6,16 +6,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from database.lineage import MonthLoaded
+from etl.prepare.month import prepare_month
+from lake.manifest import Manifest, RawFile
 from lake.receipt import Receipt
+from lake.schema import microseconds
 from lake.store import Lake
+
+_DAY_US = 86_400_000_000
 
 
 @dataclass
 class Overruled:
     """A source's imported bars that are in no day of their months, and what those were taken from.
 
-    `bars` are those of the files, `winning` the bars that these months have instead.
+    `bars` are those of the files, `winning` the bars that these months, or those of their days, have instead.
     """
 
     symbol: str
@@ -36,20 +45,39 @@ class Overruled:
 
 
 def overruled(lake: Lake, receipts: Iterable[Receipt], loaded: Mapping[date, MonthLoaded]) -> list[Overruled]:
-    """Return what of one market's imports is in no bar of its months as they are loaded, by source."""
+    """Return what of one market's imports is in no day of its months as they are loaded, by source.
+
+    Only months that are taken from this source and others are looked at bar by bar.
+    """
     found: dict[str, Overruled] = {}
     for receipt in receipts:
         for partition in receipt.partitions:
             month = loaded.get(partition.month)
             manifest = lake.manifest(partition)
-            if month is None or manifest is None or receipt.source in month.sources:
+            if month is None or manifest is None or month.sources == {receipt.source}:
                 continue
-            own = found.setdefault(receipt.source, Overruled(receipt.symbol, receipt.source))
-            own.bars += sum(
-                file.rows for file in manifest.files if file.request.get("sha256") == receipt.sha256
-            )
-            if partition.month not in own.months:
-                own.months += (partition.month,)
-                own.winning += month.rows
-                own.winners = tuple(sorted({*own.winners, *month.sources}))
+            files = [file for file in manifest.files if file.request.get("sha256") == receipt.sha256]
+            bars, winning, winners = sum(file.rows for file in files), month.rows, month.sources
+            if receipt.source in month.sources:
+                bars, winning, winners = _lost_days(lake, manifest, files)
+            if bars:
+                own = found.setdefault(receipt.source, Overruled(receipt.symbol, receipt.source))
+                own.bars += bars
+                if partition.month not in own.months:
+                    own.months += (partition.month,)
+                    own.winning += winning
+                    own.winners = tuple(sorted({*own.winners, *winners}))
     return list(found.values())
+
+
+def _lost_days(lake: Lake, manifest: Manifest, files: list[RawFile]) -> tuple[int, int, frozenset[str]]:
+    """Count the files' bars on days that are taken from other sources, and the bars of those; name them."""
+    partition = manifest.partition
+    days = [microseconds(bars) // _DAY_US for file, bars in lake.files(partition, manifest) if file in files]
+    held = np.concatenate([np.array([], dtype=np.int64), *days])
+    table = prepare_month(lake, partition.symbol, partition.month).table
+    others = table.filter(pc.not_equal(table["source"], partition.source))
+    taken = microseconds(others) // _DAY_US
+    winning = np.isin(taken, held)
+    winners = others["source"].filter(pa.array(winning)).unique().to_pylist()
+    return int(np.isin(held, taken).sum()), int(winning.sum()), frozenset(winners)

@@ -80,6 +80,16 @@ def test_a_correction_under_another_name_is_kept_and_told_how_to_count(
     assert plain_btcql.rows("SELECT ts::date::text FROM candle WHERE volume = 13.5") == [("2022-02-10",)]
 
 
+def test_days_that_an_import_has_in_vain_are_told_beside_those_that_are_new(
+    plain_btcql: Command, tmp_path: Path
+) -> None:
+    rows = daily_rows(65)
+    plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", rows[:60]))
+    said = plain_btcql.succeed("import", write_csv(tmp_path / "more.csv", rows[59:]))
+    assert "5 rows written, 0 removed: 1 bars of BTC-USD landed as file:more, but are not chosen" in said
+    assert "the days of 2022-03 are taken from file:days, which has 1 bars there" in said
+
+
 def test_the_source_and_the_timeframe_may_be_left_to_the_file(plain_btcql: Command, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "My prices (1).csv", daily_rows(40))
     assert "BTC-USD from file:My-prices--1-" in plain_btcql.succeed("import", file)
