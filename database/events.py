@@ -72,6 +72,11 @@ def read_followed(connection: Connection) -> list[tuple[str, datetime]]:
     return connection.execute(query("read_followed")).fetchall()
 
 
+def note_imported(connection: Connection, market: str) -> None:
+    """Note of a market that it is of imported files alone: `read_followed` cannot tell it of older loads."""
+    connection.execute(query("note_imported"), [market])
+
+
 def _standing(connection: Connection, market: str) -> set[str]:
     return {kind for (kind,) in connection.execute(query("read_standing"), [market])}
 

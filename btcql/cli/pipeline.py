@@ -17,6 +17,7 @@ from btcql.errors import InputError, LakeError, SourceError, SourceUnavailableEr
 from btcql.records import DEFAULT_SOURCE, FIRST_DAY, SYNTHETIC, Timeframe
 from btcql.settings import Settings
 from database.connection import connected
+from database.events import note_imported
 from database.forecasts import read_newest_vintage
 from database.lineage import read_months_loaded
 from database.migrate import migrate
@@ -180,6 +181,8 @@ class Pipeline:
             followed = list(fetched_series(self.lake, symbol))
             if not followed:
                 seen.say(f"{symbol} has files only, and is followed on no exchange: btcql ingest begins to")
+                with connected(self.database_url) as connection:
+                    note_imported(connection, symbol)
             for series, newest in followed:
                 try:
                     self._fetcher.follow(series, newest, seen)

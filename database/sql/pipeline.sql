@@ -86,6 +86,15 @@ HAVING bool_or(
 )
 ORDER BY symbol;
 
+-- name: note_imported
+-- All objects of a market of files alone, where a program loaded them that did not note it yet.
+UPDATE load
+SET raw_objects = (
+    SELECT jsonb_agg(object || '{"imported": true}' ORDER BY number)
+    FROM jsonb_array_elements(raw_objects) WITH ORDINALITY AS raw (object, number)
+)
+WHERE symbol = %s AND jsonb_array_length(raw_objects) > 0 AND NOT raw_objects @> '[{"imported": true}]';
+
 -- name: try_schedule
 -- Of the session: whoever holds it is the schedule of this database.
 SELECT pg_try_advisory_lock(hashtextextended('btcql.schedule', 0));

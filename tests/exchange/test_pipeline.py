@@ -268,6 +268,9 @@ def test_a_market_of_files_alone_is_followed_by_nobody_whatever_source_they_were
     with connected(world.running.database_url) as connection:  # as they were noted before
         connection.execute(
             "UPDATE load SET raw_objects = (SELECT jsonb_agg(object - 'imported')"
-            " FROM jsonb_array_elements(raw_objects) AS object) WHERE symbol = 'ETH-EUR'"
+            " FROM jsonb_array_elements(raw_objects) AS object) WHERE symbol IN ('ETH-EUR', 'LTC-USD')"
         )
+    assert followed()[0] == {"ETH-EUR", "LTC-USD"}
+    for symbol in ("ETH-EUR", "LTC-USD"):
+        world.running.refresh(symbol)
     assert followed() == ({"ETH-EUR"}, {"ETH-EUR"})
