@@ -54,6 +54,12 @@ def midnight(day: date) -> int:
     return (day.toordinal() - _EPOCH.toordinal()) * DAY
 
 
+def month_bounds(month: date) -> tuple[datetime, datetime]:
+    """Return when the UTC month of a day begins, and when it ends."""
+    starts = datetime(month.year, month.month, 1, tzinfo=UTC)
+    return starts, starts + timedelta(days=monthrange(month.year, month.month)[1])
+
+
 def number(instant: int, interval: Interval) -> int:
     """Return the number of the bar that holds `instant`."""
     if interval is Interval.MONTH:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+from btcql.calendar import month_bounds
 from database.connection import Connection
 from database.queries import query
 
@@ -71,7 +72,6 @@ def _month_of(day: datetime) -> date:
 
 
 def _lost_bars(connection: Connection, symbol: str, month: date) -> bool:
-    starts = datetime(month.year, month.month, 1, tzinfo=UTC)
-    ends = (starts + timedelta(days=31)).replace(day=1)
+    starts, ends = month_bounds(month)
     bounds = {"symbol": symbol, "month": month, "starts": starts, "ends": ends}
     return connection.execute(query("find_dropped_month"), bounds).fetchone() is not None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg.types.json import Jsonb
 
+from btcql.calendar import month_bounds
 from btcql.errors import DatabaseError
 from btcql.records import SYNTHETIC
 from database.capabilities import read_capabilities
@@ -59,7 +60,7 @@ def load_month(connection: Connection, load: MonthLoad) -> LoadResult:
     for bars that do not ascend within the month, DatabaseError for made-up bars beside real ones, and through
     `connected` for bars that break the table's checks.
     """
-    starts, ends = _month_bounds(load.month)
+    starts, ends = month_bounds(load.month)
     digests = digest_days(load.bars, starts, ends)
     if not connection.execute(query("read_marker"), [load.symbol, load.month]).fetchone():  # not loaded yet
         _make_chunks(connection, starts, ends)
@@ -205,11 +206,6 @@ def _merge(stretches: list[tuple[datetime, datetime]]) -> list[tuple[datetime, d
         else:
             merged.append((start, end))
     return merged
-
-
-def _month_bounds(month: date) -> tuple[datetime, datetime]:
-    starts = datetime(month.year, month.month, 1, tzinfo=UTC)
-    return starts, (starts.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
 def _marker(load: MonthLoad) -> dict[str, object]:

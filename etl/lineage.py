@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from btcql.calendar import DAY
 from btcql.errors import LakeError
 from btcql.records import Timeframe
 from etl.prepare.month import month_manifests, prepare_month
@@ -17,8 +18,6 @@ from lake.manifest import Manifest, RawFile
 from lake.path import Partition
 from lake.schema import microseconds
 from lake.store import Lake
-
-_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def _objects(lake: Lake, manifest: Manifest, day: date, *, chosen: bool) -> list
 
 def _of_day(table: pa.Table, day: date) -> pa.Table:
     start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000
-    first, end = np.searchsorted(microseconds(table), [start, start + _DAY_US])
+    first, end = np.searchsorted(microseconds(table), [start, start + DAY])
     return table.slice(int(first), int(end - first))
 
 

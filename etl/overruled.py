@@ -10,14 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from btcql.calendar import DAY
 from database.lineage import MonthLoaded
 from etl.prepare.month import prepare_month
 from lake.manifest import Manifest, RawFile
 from lake.receipt import Receipt
 from lake.schema import microseconds
 from lake.store import Lake
-
-_DAY_US = 86_400_000_000
 
 
 @dataclass
@@ -73,11 +72,11 @@ def overruled(lake: Lake, receipts: Iterable[Receipt], loaded: Mapping[date, Mon
 def _lost_days(lake: Lake, manifest: Manifest, files: list[RawFile]) -> tuple[int, int, frozenset[str]]:
     """Count the files' bars on days that are taken from other sources, and the bars of those; name them."""
     partition = manifest.partition
-    days = [microseconds(bars) // _DAY_US for file, bars in lake.files(partition, manifest) if file in files]
+    days = [microseconds(bars) // DAY for file, bars in lake.files(partition, manifest) if file in files]
     held = np.concatenate([np.array([], dtype=np.int64), *days])
     table = prepare_month(lake, partition.symbol, partition.month).table
     others = table.filter(pc.not_equal(table["source"], partition.source))
-    taken = microseconds(others) // _DAY_US
+    taken = microseconds(others) // DAY
     winning = np.isin(taken, held)
     winners = others["source"].filter(pa.array(winning)).unique().to_pylist()
     return int(np.isin(held, taken).sum()), int(winning.sum()), frozenset(winners)

@@ -52,7 +52,8 @@ def import_files(
     refused, by its line, and stops no other. The same again changes nothing.
     """
     from btcql.cli.archive import Selection, Wanted
-    from btcql.cli.pipeline import describe, pipeline
+    from btcql.cli.pipeline import pipeline
+    from btcql.cli.progress import describe
 
     selection = Selection.of(files, Wanted(symbol, source, timeframe))
     with pipeline(Settings.read()) as running:
@@ -88,7 +89,8 @@ def ingest(
 ) -> None:
     """Fetch an exchange's bars, month by month, from where it stopped; then as refresh does."""
     from btcql.cli.fetch import Order
-    from btcql.cli.pipeline import describe, pipeline, rows
+    from btcql.cli.pipeline import pipeline
+    from btcql.cli.progress import describe, rows
     from etl.backfill import Series
     from etl.sources.venue import venue
 
@@ -107,7 +109,8 @@ def ingest(
 @app.command()
 def refresh(symbol: Symbol = DEFAULT_SYMBOL) -> None:
     """Fetch what is new from the market's exchanges, bring the database up to date, and forecast."""
-    from btcql.cli.pipeline import describe, pipeline, rows
+    from btcql.cli.pipeline import pipeline
+    from btcql.cli.progress import describe, rows
 
     with pipeline(Settings.read()) as running, running.recorded(check_symbol(symbol)) as run:
         seen = running.refresh(symbol)
@@ -142,7 +145,8 @@ def forecast(
 @app.command()
 def rebuild() -> None:
     """Make the database anew from the lake alone; the old one serves until the new one is whole."""
-    from btcql.cli.pipeline import describe, pipeline
+    from btcql.cli.pipeline import pipeline
+    from btcql.cli.progress import describe
     from btcql.cli.rebuild import rebuild_database
     from database.server import opened
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from btcql.cli.archive import Archive, Selection
 from btcql.cli.fetch import Fetcher, Order
-from btcql.cli.progress import Stages, console, stages
+from btcql.cli.progress import Stages, console, rows, stages
 from btcql.errors import InputError, LakeError, SourceError, SourceUnavailableError
 from btcql.records import DEFAULT_SOURCE, FIRST_DAY, SYNTHETIC, Timeframe
 from btcql.settings import Settings
@@ -301,18 +301,3 @@ def pipeline(
                 soft_wrap=True,
             )
         yield Pipeline(settings, url, luigid, members)
-
-
-def rows(*seen: Stages) -> int:
-    """Return how many rows runs wrote or removed."""
-    return sum(one.rows_written + one.rows_removed for one in seen)
-
-
-def describe(*seen: Stages) -> str:
-    """Say what runs wrote."""
-    written, removed = sum(one.rows_written for one in seen), sum(one.rows_removed for one in seen)
-    done = f"{written:,} rows written, {removed:,} removed"
-    overruled_bars = [line for one in seen for line in one.overruled]
-    if overruled_bars:
-        return ": ".join([done, "; ".join(overruled_bars)])
-    return done if written or removed else f"{done}: the lake has nothing new to load"

@@ -122,3 +122,18 @@ def stages() -> Iterator[Stages]:
         seen = Stages(progress)
         yield seen
         seen.finish()
+
+
+def rows(*seen: Stages) -> int:
+    """Return how many rows runs wrote or removed."""
+    return sum(one.rows_written + one.rows_removed for one in seen)
+
+
+def describe(*seen: Stages) -> str:
+    """Say what runs wrote."""
+    written, removed = sum(one.rows_written for one in seen), sum(one.rows_removed for one in seen)
+    done = f"{written:,} rows written, {removed:,} removed"
+    overruled_bars = [line for one in seen for line in one.overruled]
+    if overruled_bars:
+        return ": ".join([done, "; ".join(overruled_bars)])
+    return done if written or removed else f"{done}: the lake has nothing new to load"

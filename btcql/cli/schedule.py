@@ -103,8 +103,7 @@ def _do_what_is_due(settings: Settings) -> None:
 
 
 def _daily(running: Pipeline, notify: list[Address], wait: Callable[[float], bool]) -> Schedule:
-    from btcql.cli.pipeline import describe, rows
-    from btcql.cli.progress import console
+    from btcql.cli.progress import console, describe, rows
     from etl.schedule import Schedule
 
     def refresh(market: str) -> int:

@@ -62,8 +62,7 @@ def up(
 
 def _fill(running: Pipeline, selection: Selection | None, symbol: str) -> None:
     """Bring in the files, or else what is new; a first time without any, real prices or made-up ones."""
-    from btcql.cli.pipeline import describe, rows
-    from btcql.cli.progress import console
+    from btcql.cli.progress import console, describe, rows
 
     if selection:
         imported = running.import_archives(selection)

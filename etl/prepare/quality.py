@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from btcql.calendar import DAY
 from btcql.errors import LakeError
 from btcql.records import Timeframe
 from database.quality import QualityWarning
@@ -18,7 +19,6 @@ from lake.manifest import Manifest
 from lake.path import MANIFEST
 
 _LABELS = {frame.minutes: frame.value for frame in Timeframe}
-_DAY = 86_400_000_000
 _SAME = ("kind", "source", "minutes", "other_source", "other_minutes")
 _ERRORS = {
     "out_of_order": "does not follow the bar before it in time",
@@ -93,7 +93,7 @@ def _joined(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if (
             last
             and all(last[key] == stretch[key] for key in _SAME)
-            and stretch["us"] - last["until_us"] <= _DAY
+            and stretch["us"] - last["until_us"] <= DAY
         ):
             last["until_us"] = max(last["until_us"], stretch["until_us"])
             last["bars"] += stretch["bars"]

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from btcql.cli.fetch import Order
-from btcql.cli.pipeline import Pipeline, pipeline, rows
+from btcql.cli.pipeline import Pipeline, pipeline
+from btcql.cli.progress import rows
 from btcql.records import Timeframe
 from btcql.settings import Settings
 from database.connection import connected
