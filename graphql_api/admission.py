@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from graphql_api.auth import ALL_SCOPES, MIN_COST, Gate
 from graphql_api.context import Context
+from graphql_api.cost import Cost
 from graphql_api.estimates import Estimator
 from graphql_api.exchange import name_operation
 from graphql_api.executor import Executor, Operation
 from graphql_api.persisted import Documents
 from graphql_api.request import GraphQLRequest
 from graphql_api.scopes import needed_scopes
+
+
+class Admitted(NamedTuple):
+    """A request that may run, for any client of the same scopes on the same day (a cost is of a day)."""
+
+    operation: Operation
+    variables: Mapping[str, Any] | None
+    cost: Cost
+    media_type: str
+
+    @property
+    def charge(self) -> int:
+        """What its client is charged."""
+        return max(MIN_COST, self.cost.total())
 
 
 class Admission:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import orjson
 from graphql import OperationType
@@ -10,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from btcql.errors import DatabaseUnavailableError, QueryError
-from graphql_api.admission import Admission
+from graphql_api.admission import Admission, Admitted
 from graphql_api.answering import Answering, Found
 from graphql_api.auth import MIN_COST, Client, Gate
 from graphql_api.context import Context
@@ -18,6 +19,7 @@ from graphql_api.deadline import attend
 from graphql_api.delivery import deliver, deliver_found
 from graphql_api.encoding import Encoded
 from graphql_api.errors import RETRY_SECONDS, STATUS, request_error
+from graphql_api.exchange import name_operation, note_admitted
 from graphql_api.executor import Answer, DocumentError
 from graphql_api.pages import Page
 from graphql_api.request import (
@@ -55,34 +57,61 @@ class Endpoint:
             # 1 who asks; even what is refused costs something
             client = await self._gate.identify(request)
             self._gate.charge(client, MIN_COST)
-            # 2 what is asked
+            # 2 what is asked, and 3 to 5 whether it may be
             asked = await read_request(request)
-            context = self._new_context(client)
-            answer: Answer | Found = await self._answer(request, asked, context)
+            admitted, context = self._admit(asked, client, media_type)
         except RefusedError as refused:
             body = {"errors": [request_error(str(refused))]}
             return Response(orjson.dumps(body), refused.status, refused.headers, media_type)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to see it
-        except DocumentError as error:
-            answer = Answer.refusing(*error.errors)
-        except QueryError as error:
-            answer = Answer.refusing(error, executed=error.code == "TIMEOUT")
-        except DatabaseUnavailableError as error:
-            answer = Answer.refusing(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is masked like a field's
-            answer = Answer.failing(error)
-        # 8 on its way
-        if isinstance(answer, Found):
-            return await deliver_found(request, answer, context.now, media_type, shared=not client.keyed)
-        return await _respond(request, answer, media_type)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            return await _respond(request, _refusal(error), media_type)
+        return await self._answer(request, admitted, context)
 
-    async def _answer(self, request: Request, asked: GraphQLRequest, context: Context) -> Answer | Found:
-        operation, context = self._admission.admit(asked, context)
+    def _admit(self, asked: GraphQLRequest, client: Client, media_type: str) -> tuple[Admitted, Context]:
+        operation, context = self._admission.admit(asked, self._new_context(client))
         if operation.node.operation is OperationType.SUBSCRIPTION:
             raise QueryError("BAD_USER_INPUT", "a subscription comes by WebSocket (graphql-transport-ws)")
-        # 6 an answer kept from before, or 7 a new one
-        return await attend(request, self._answering.answer(operation, asked.variables, context))
+        assert context.cost is not None
+        admitted = Admitted(operation, asked.variables, context.cost, media_type)
+        note_admitted(admitted)
+        return admitted, context
+
+    async def again(self, request: Request, admitted: Admitted, client: Client) -> Response:
+        """Answer a request that was admitted before, for a client of the same scopes who has paid for it."""
+        name_operation(admitted.operation.name)
+        return await self._answer(request, admitted, replace(self._new_context(client), cost=admitted.cost))
+
+    async def _answer(self, request: Request, admitted: Admitted, context: Context) -> Response:
+        media_type = admitted.media_type
+        try:
+            # 6 an answer kept from before, or 7 a new one
+            answer = await attend(
+                request, self._answering.answer(admitted.operation, admitted.variables, context)
+            )
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:  # noqa: BLE001 - as above
+            answer = _refusal(error)
+        # 8 on its way
+        if isinstance(answer, Found):
+            return await deliver_found(
+                request, answer, context.now, media_type, shared=not context.client.keyed
+            )
+        return await _respond(request, answer, media_type)
+
+
+def _refusal(error: Exception) -> Answer:
+    """Return the answer to what was not executed, or not to its end; what nobody foresaw is masked."""
+    match error:
+        case DocumentError():
+            return Answer.refusing(*error.errors)
+        case QueryError():
+            return Answer.refusing(error, executed=error.code == "TIMEOUT")
+        case DatabaseUnavailableError():
+            return Answer.refusing(error)
+    return Answer.failing(error)
 
 
 async def _respond(request: Request, answer: Answer, media_type: str) -> Response:

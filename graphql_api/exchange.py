@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from graphql_api.limiter import Standing
 
 if TYPE_CHECKING:
+    from graphql_api.admission import Admitted
     from graphql_api.cache import Kept, Question
 
 CacheResult: TypeAlias = Literal["hit", "miss", "stale"]
@@ -20,9 +21,9 @@ class Exchange:
     """One request and its answer; each step adds what it knows.
 
     gated: whether it mattered who asks; operation: the name that the client gave it; cost: what it was
-    charged; standing: how the client stands with its rate limit, called policy; cache: what the answer cache
-    had; answered: by what it had, and that stands; codes: the contract's codes of the errors; error_ids: of
-    those that were masked.
+    charged; standing: how the client stands with its rate limit, called policy; cache: what the answer
+    cache had; admitted: what may run; answered: by what the cache had, and that stands; codes: the
+    contract's codes of the errors; error_ids: of those that were masked.
     """
 
     request_id: str
@@ -34,6 +35,7 @@ class Exchange:
     cost: int = 0
     standing: Standing | None = None
     cache: CacheResult | None = None
+    admitted: Admitted | None = None
     answered: tuple[Question, Kept] | None = None
     codes: list[str] = field(default_factory=list)
     error_ids: list[str] = field(default_factory=list)
@@ -52,6 +54,12 @@ def note_cache(result: CacheResult) -> None:
     """Say what the answer cache had for the request at hand."""
     if (exchange := current.get()) is not None:
         exchange.cache = result
+
+
+def note_admitted(admitted: Admitted) -> None:
+    """Say that the request at hand may run, and as what."""
+    if (exchange := current.get()) is not None:
+        exchange.admitted = admitted
 
 
 def note_answer(question: Question, kept: Kept) -> None:

@@ -200,3 +200,44 @@ def test_a_repeat_is_of_the_newest_version_and_of_the_day(plain: Database, reads
         clock.pass_by(days=1)
         assert close() == 500
         assert reads.count == before + 1
+
+
+def test_without_a_kept_answer_a_known_request_is_answered_anew_but_not_read_again(
+    plain: Database, reads: Reads
+) -> None:
+    load(plain.url, "DAY-USD", numbered("2023-12-01", 30), "bitstamp")
+    unkept = replace(UNLIMITED, cache_text="0")
+    wrong = {"query": '{ market(symbol: "NO-USD") { symbol } }'}
+    with serving(plain.url, settings=unkept) as api:
+        for asked in (CANDLES, wrong):
+            for accept in ("application/json", GRAPHQL_JSON):
+                first = ask(api, asked, accept=accept)
+                before = reads.count
+                again = ask(api, asked, accept=accept)
+                assert reads.count == before
+                assert (again.status_code, again.content) == (first.status_code, first.content)
+                assert again.headers["content-type"] == first.headers["content-type"]
+        tamper(plain.url, 500)
+        ((point,),) = [ask(api, CANDLES, accept=GRAPHQL_JSON).json()["data"]["market"]["candles"]["points"]]
+        assert point["close"] == 500
+        assert reads.count == before
+
+
+def test_a_known_request_without_a_kept_answer_costs_what_it_cost_and_is_refused_like_any(
+    loaded: Database, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "Limiter", lambda: Limiter(lambda: 0.0))
+    settings = replace(UNLIMITED, anonymous_rate_text="300", cache_text="0")
+    with serving(loaded.url, settings=settings) as api:
+        statuses: list[int] = []
+        left: list[int] = []
+        while not statuses or statuses[-1] == 200:
+            answer = ask(api, CANDLES)
+            statuses.append(answer.status_code)
+            left.append(int(answer.headers["ratelimit"].partition(";r=")[2].partition(";")[0]))
+        assert len({one - other for one, other in pairwise([300, *left[:-1]])}) == 1
+        assert len(statuses) > 6
+        assert reads.count <= 2, "the first, and the one that was refused"
+        assert statuses[-1] == 429
+        assert answer.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+        assert int(answer.headers["retry-after"]) > 0
