@@ -28,7 +28,7 @@ class Admitted(NamedTuple):
     @property
     def charge(self) -> int:
         """What its client is charged."""
-        return max(MIN_COST, self.cost.total())
+        return charge_for(self.cost)
 
 
 class Admission:
@@ -52,5 +52,10 @@ class Admission:
         if context.client.scopes != ALL_SCOPES:
             needed = needed_scopes(self._executor.schema, operation.document, operation.node)
             self._gate.require(context.client, needed)
-        self._gate.charge(context.client, max(MIN_COST, cost.total()), paid=MIN_COST)
+        self._gate.charge(context.client, charge_for(cost), paid=MIN_COST)
         return operation, replace(context, cost=cost)
+
+
+def charge_for(cost: Cost) -> int:
+    """Return what a client is charged for an operation of this cost."""
+    return max(MIN_COST, cost.total())

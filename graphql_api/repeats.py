@@ -143,9 +143,8 @@ class Repeats:
             self._admitted.keep(key, seen.admitted)
         if seen.answered is not None and response.status_code == _OK:
             question, kept = seen.answered
-            headers = tuple(
-                response.raw_headers
-            )  # as the endpoint gave them: the layers around add their own
+            # the endpoint's own headers: the layers around add theirs every time
+            headers = tuple(response.raw_headers)
             self._answers.keep(key, Repeat(question, ref(kept), headers, seen.operation, seen.cost))
 
 
