@@ -96,6 +96,7 @@ def compare(
                 seen[entrant.name].append(wrk.run(target, count, seconds, folder))
                 taken[entrant.name] += entrant.cpu(database) - before
         cpu: dict[str, float] = {}
+        seen = without_refusals(seen, count)
         for name, figures in seen.items():
             p50, p99 = (
                 statistics.median(values) for values in zip(*((f.p50, f.p99) for f in figures), strict=True)
@@ -105,8 +106,19 @@ def compare(
             cpu[name] = 1000 * taken[name] / max(1, sum(figure.requests for figure in figures))
             print(f"{line}   {cpu[name]:7.2f} ms of processor")
         report(question, count, seen)
-        for peer in cpu.keys() - {API, CACHED}:
+        for peer in cpu.keys() - {API, CACHED} if API in cpu else ():
             print(f"     {API} / {peer:<14} {cpu[peer] / max(cpu[API], 0.001):6.2f} by processor time")
+
+
+def without_refusals(seen: dict[str, list[Figures]], count: int) -> dict[str, list[Figures]]:
+    """Return the figures of those who answered all that was asked, and say how much the others refused."""
+    for name, figures in seen.items():
+        if refused := sum(figure.refused for figure in figures):
+            requests = sum(figure.requests for figure in figures)
+            print(
+                f"  {count:>2} x {name:<14} refused {refused:,} of {requests:,}: a rate would be of refusals"
+            )
+    return {name: figures for name, figures in seen.items() if not any(figure.refused for figure in figures)}
 
 
 def report(question: Question, count: int, seen: dict[str, list[Figures]]) -> None:
@@ -119,7 +131,7 @@ def report(question: Question, count: int, seen: dict[str, list[Figures]]) -> No
             # a round in which the other answered nothing in time has no ratio
             ratios = [a.rate / b.rate for a, b in zip(seen[one], seen[other], strict=True) if b.rate]
             print(f"     {one} / {other:<14} {verdict(ratios, goal)}")
-    if count == 8:
+    if count == 8 and API in seen:
         spread = [figures.p99 / figures.p50 for figures in seen[API] if figures.p50]
         print(f"     {API}: p99 / p50       {verdict(spread, SPREAD_GOAL, at_most=True)}")
 
