@@ -127,7 +127,7 @@ class Answering:
             self._markets.keep(reads.version, extent.facts)
         state = self.state
         known = state if state is not None and state.version == reads.version else None
-        lifetime = self._rules.read(operation.text, extent, known, context.now)
+        lifetime = self._rules.read(operation.words, extent, known, context.now)
         return Kept(Encoded(orjson.dumps(answer.body())), reads.version, context.now, lifetime)
 
     async def _execute(
@@ -138,7 +138,8 @@ class Answering:
         reads: Versioned,
     ) -> tuple[Answer, Extent]:
         extent = Extent()
-        context = replace(context, pool=reads, extent=extent, facts=self._markets.of(reads.version))
+        facts = self._markets.of(reads.version)
+        context = replace(context, pool=reads, extent=extent, facts=facts, words=operation.words)
         return await self._executor.execute(operation, variables, context), extent
 
 

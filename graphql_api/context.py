@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
@@ -26,7 +26,7 @@ class Context:
     """One request: the database, and the instant (epoch microseconds) that it takes for now throughout.
 
     extent: what its resolvers found out about how long the answer stands; facts: of markets, known from
-    before to be of the version that the answer is of.
+    before to be of the version that the answer is of; words: of the document, if there is one.
     """
 
     pool: Reads
@@ -38,6 +38,7 @@ class Context:
     feed: Feed | None = None
     extent: Extent = field(default_factory=Extent)
     facts: Mapping[str, MarketFacts] = field(default_factory=dict)
+    words: Collection[str] | None = None
 
     async def read(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
@@ -48,6 +49,13 @@ class Context:
             return await self.pool.run(reader, *args, **kwargs)
         with self.tracing.read(reader.__name__):
             return await self.pool.run(reader, *args, **kwargs)
+
+    def selected(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of the fields `names` that the document may select, in their order.
+
+        Each field that it selects is one of its words: a word more can only make more be read.
+        """
+        return names if self.words is None else tuple(name for name in names if name in self.words)
 
     async def market_facts(self, symbol: str) -> MarketFacts | None:
         """Return what is known of a market, None if nothing is loaded of it; raises what Pool.run raises."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 from tsdownsample import LTTBDownsampler
 
@@ -25,7 +23,7 @@ def downsample(grid: Grid, points: int) -> tuple[Grid, list[Warning]]:
     chosen = np.flatnonzero(~np.isnan(grid.close))
     if len(chosen) > points:
         chosen = chosen[_choose(grid.start[chosen], grid.close[chosen], points)]
-    thinned = Grid(**{field.name: getattr(grid, field.name)[chosen] for field in fields(grid)})
+    thinned = grid.at(chosen)
     message = (
         f"{len(grid.start)} bars were downsampled to {len(chosen)} of them by LTTB of their closes; "
         "bars without a price are left out, and coverage is of all"

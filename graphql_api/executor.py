@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from inspect import isawaitable
 from typing import Any, cast
 
@@ -35,6 +37,7 @@ _RULES = (*specified_rules, OneOfInputValidationRule)
 _KEPT = 256  # documents
 _MAX_ERRORS = 20  # told of one document: each may mean a search for what was meant
 _KEPT_LENGTH = 10_000  # characters of each: longer ones are read anew every time
+_WORD = re.compile(r"\w+")
 
 
 class DocumentError(Exception):
@@ -52,6 +55,11 @@ class Operation:
     text: str
     document: DocumentNode
     node: OperationDefinitionNode
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The document's words, among which are all fields that it selects, by their own names."""
+        return frozenset(_WORD.findall(self.text))
 
     @property
     def name(self) -> str | None:

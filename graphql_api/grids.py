@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +19,25 @@ from graphql_api.ranges import Span
 class Grid:
     """n places in ascending order: arrays of shape (n,).
 
-    start: epoch microseconds; prices and volume: NaN where there is no bar; observed: 0 there;
-    complete: the bar's end has passed and its load has succeeded; filled: made of the close before.
+    start: epoch microseconds; columns: close, and of the others those that were read: prices and volume, NaN
+    where there is no bar, observed, 0 there; complete: the bar's end has passed and its load has succeeded;
+    filled: made of the close before.
     """
 
     start: Ints
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    volume: Floats
-    observed: Ints
+    columns: Mapping[str, NDArray[Any]]
     complete: NDArray[np.bool_]
     filled: NDArray[np.bool_]
+
+    @property
+    def close(self) -> Floats:
+        """The closes, which every grid has."""
+        return self.columns["close"]
+
+    def at(self, places: NDArray[Any]) -> Grid:
+        """Return the grid of some of its places, given by number or by a mask."""
+        columns = {name: values[places] for name, values in self.columns.items()}
+        return Grid(self.start[places], columns, self.complete[places], self.filled[places])
 
 
 def lay(bars: Bars, span: Span, complete_stop: int) -> Grid:
@@ -37,29 +45,13 @@ def lay(bars: Bars, span: Span, complete_stop: int) -> Grid:
     numbers = np.arange(span.first, span.stop, dtype=np.int64)
     complete, filled = numbers < complete_stop, np.zeros(len(span), dtype=np.bool_)
     if len(bars.start) == len(span):  # as is most common: each place has its bar
-        prices = (bars.open, bars.high, bars.low, bars.close, bars.volume)
-        return Grid(bars.start, *prices, bars.observed, complete, filled)
+        return Grid(bars.start, bars.columns, complete, filled)
     places = calendar.numbers(bars.start, span.interval) - span.first
-    observed = np.zeros(len(span), dtype=np.int64)
-    observed[places] = bars.observed
-    return Grid(
-        start=calendar.starts(span.first, span.stop, span.interval),
-        open=scatter(bars.open, places, len(span)),
-        high=scatter(bars.high, places, len(span)),
-        low=scatter(bars.low, places, len(span)),
-        close=scatter(bars.close, places, len(span)),
-        volume=scatter(bars.volume, places, len(span)),
-        observed=observed,
-        complete=complete,
-        filled=filled,
-    )
-
-
-def scatter(values: Floats, places: Ints, size: int) -> Floats:
-    """Return an array of shape (size,) with `values` at `places` and NaN elsewhere."""
-    column = np.full(size, np.nan)
-    column[places] = values
-    return column
+    columns = {}
+    for name, values in bars.columns.items():
+        columns[name] = np.full(len(span), 0 if name == "observed" else np.nan, dtype=values.dtype)
+        columns[name][places] = values
+    return Grid(calendar.starts(span.first, span.stop, span.interval), columns, complete, filled)
 
 
 def fill_previous(grid: Grid, before: float | None) -> Grid:
@@ -72,14 +64,17 @@ def fill_previous(grid: Grid, before: float | None) -> Grid:
     earlier = np.nan if before is None else before
     level = np.where(newest >= 0, grid.close[newest], earlier)
     filled = missing & ~np.isnan(level)
-    prices = {name: np.where(filled, level, getattr(grid, name)) for name in ("open", "high", "low", "close")}
-    return replace(grid, **prices, volume=np.where(filled, 0.0, grid.volume), filled=filled)
+    columns = dict(grid.columns)
+    for name in {"open", "high", "low", "close"} & columns.keys():
+        columns[name] = np.where(filled, level, columns[name])
+    if "volume" in columns:
+        columns["volume"] = np.where(filled, 0.0, columns["volume"])
+    return replace(grid, columns=columns, filled=filled)
 
 
 def leave_out_missing(grid: Grid) -> Grid:
     """Return only the bars that exist."""
-    present = ~np.isnan(grid.close)
-    return Grid(**{field.name: getattr(grid, field.name)[present] for field in fields(grid)})
+    return grid.at(~np.isnan(grid.close))
 
 
 def gaps(missing: NDArray[np.bool_], span: Span) -> list[tuple[int, int, int]]:

@@ -18,7 +18,7 @@ correction of the past, which is seen that late, and no later (so there is no st
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from graphql import GraphQLObjectType, GraphQLSchema
@@ -36,7 +36,6 @@ _BOUNDARIES = (calendar.SETTLING, calendar.OVERDUE)  # of a day
 _CLOSED_SECONDS = 3_600
 _UNSETTLED = _SECOND
 _SHORT = {"ageSeconds": _SECOND, "pipeline": 0, "nextRefreshAt": 0}
-_WORD = re.compile(r"\w+")
 # The fields of Query and Market that may be closed; any other, and introspection, is open.
 _CLOSABLE = {
     "market",
@@ -118,17 +117,16 @@ class Rules:
             found |= set(kind.fields)
         self._opening = found - _CLOSABLE
 
-    def read(self, text: str, extent: Extent, state: DataState | None, now: int) -> Lifetime:
-        """Return the lifetime of the answer to the document `text`, made at the instant `now`.
+    def read(self, words: Collection[str], extent: Extent, state: DataState | None, now: int) -> Lifetime:
+        """Return the lifetime of the answer to a document of these words, made at the instant `now`.
 
-        The fields are taken from the document's words, among which is each of its fields: a word more can
-        only make the answer stand for less. `state` is that of the answer's version, None if it is not known.
+        Each of its fields is among them: a word more can only make the answer stand for less. `state` is that
+        of the answer's version, None if it is not known.
         """
-        words = set(_WORD.findall(text))
         bounds = [now + stands for word, stands in _SHORT.items() if word in words]
         if state is None or not state.settled:
             return Lifetime(min([now + _UNSETTLED, *bounds]))
-        if extent.is_closed and not bounds and not words & self._opening:
+        if extent.is_closed and not bounds and self._opening.isdisjoint(words):
             return Lifetime(FOREVER, extent.steady_until)
         return Lifetime(min([next_boundary(now), *bounds]))
 

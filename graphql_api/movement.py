@@ -81,7 +81,7 @@ def resolve_movement(asked: RangeInput, facts: MarketFacts, now: int) -> Span:
 
 
 async def _read_extremes(
-    context: Context, facts: MarketFacts, span: Span, bars: reader.Bars, summary: summaries.Summary
+    context: Context, facts: MarketFacts, span: Span, bars: reader.SummedBars, summary: summaries.Summary
 ) -> tuple[Extreme, Extreme]:
     """Return the highest and the lowest price with the base bars that reached them first."""
     starts = [int(bars.start[bar]) for bar in (summary.high_bar, summary.low_bar)]
@@ -101,7 +101,7 @@ async def _read_extremes(
 
 
 async def _read_volatility(
-    context: Context, facts: MarketFacts, span: Span, bars: reader.Bars
+    context: Context, facts: MarketFacts, span: Span, bars: reader.SummedBars
 ) -> float | None:
     """Return the volatility of the whole days in `span`."""
     if span.interval is Interval.DAY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from datetime import datetime
 
 import numpy as np
@@ -62,7 +63,7 @@ async def read_candles(
         context.extent.note_open()
     check_size(span, "candles", max_points)
     warnings = basic_warnings(span, facts)
-    bars = await read_bars(context, facts, span)
+    bars = await read_bars(context, facts, span, context.selected(reader.COLUMNS))
     grid = grids.lay(bars, span, complete_stop(facts, interval, context.now))
     missing = np.isnan(grid.close)
     warnings += await explain_missing(context, facts, span, int(missing.sum()))
@@ -124,9 +125,11 @@ async def read_moving_average(
     )
 
 
-async def read_bars(context: Context, facts: MarketFacts, span: Span) -> reader.Bars:
-    """Return the bars of `span` that exist."""
-    bars = await context.read(reader.fetch_bars, facts.symbol, span.interval, span.start, span.end)
+async def read_bars(
+    context: Context, facts: MarketFacts, span: Span, names: Collection[str] = reader.COLUMNS
+) -> reader.Bars:
+    """Return the bars of `span` that exist, with the columns of these names."""
+    bars = await context.read(reader.fetch_bars, facts.symbol, span.interval, span.start, span.end, names)
     context.extent.note_version(bars.version)
     return bars
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import strawberry
 from strawberry import Private
@@ -10,6 +12,7 @@ from strawberry import Private
 from btcql.averages import Averages
 from btcql.records import AverageKind
 from database.columns import Floats, Ints
+from database.readers.bars import COLUMNS
 from graphql_api.batches import Batch, Column
 from graphql_api.context import listing
 from graphql_api.grids import Grid
@@ -17,6 +20,8 @@ from graphql_api.inputs import PointStatus
 from graphql_api.scalars import FloatColumn, TimeColumn
 from graphql_api.types import Coverage, ResolvedRange, Warning  # noqa: A004 - the contract's name
 
+# What stands for a column that was not read, for it is not selected: none of the scalars takes it.
+_UNREAD: Any = strawberry.UNSET
 # by the numbers of btcql.averages
 _STATUS = (PointStatus.OK, PointStatus.WARMUP, PointStatus.GAP)
 
@@ -66,30 +71,18 @@ class CandleSeries:
         grid = self.grid
         columns = {
             "start": Column("DateTime", grid.start),
-            "open": Column("Float", grid.open),
-            "high": Column("Float", grid.high),
-            "low": Column("Float", grid.low),
-            "close": Column("Float", grid.close),
-            "volume": Column("Float", grid.volume),
-            "observed": Column("Int", grid.observed),
             "complete": Column("Boolean", grid.complete),
             "filled": Column("Boolean", grid.filled),
         }
-        return Batch(columns, Candle)
+        for name, values in grid.columns.items():
+            columns[name] = Column("Int" if name == "observed" else "Float", values)
+        return Batch(columns, partial(Candle, **dict.fromkeys(COLUMNS, _UNREAD)))
 
     @strawberry.field
     def columns(self) -> CandleColumns:
         """Return the same by column."""
-        grid = self.grid
-        return CandleColumns(
-            start=TimeColumn(grid.start),
-            open=FloatColumn(grid.open),
-            high=FloatColumn(grid.high),
-            low=FloatColumn(grid.low),
-            close=FloatColumn(grid.close),
-            volume=FloatColumn(grid.volume),
-            observed=FloatColumn(grid.observed),
-        )
+        columns: dict[str, Any] = {name: self.grid.columns.get(name, _UNREAD) for name in COLUMNS}
+        return CandleColumns(start=TimeColumn(self.grid.start), **columns)
 
 
 @strawberry.type(description="value is null unless status is OK: the divisor never shrinks.")

@@ -160,7 +160,7 @@ async def _closed(
 
 
 def _candles(bars: bar_reader.Bars) -> list[Candle]:
-    columns = (bars.open, bars.high, bars.low, bars.close, bars.volume, bars.observed)
+    columns = [bars.columns[name].tolist() for name in bar_reader.COLUMNS]
     return [
         Candle(
             start=calendar.to_datetime(start),
@@ -174,7 +174,7 @@ def _candles(bars: bar_reader.Bars) -> list[Candle]:
             filled=False,
         )
         for start, open_, high, low, close, volume, observed in zip(
-            bars.start.tolist(), *(column.tolist() for column in columns), strict=True
+            bars.start.tolist(), *columns, strict=True
         )
     ]
 

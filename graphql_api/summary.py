@@ -9,7 +9,7 @@ import numpy as np
 
 from btcql import calendar
 from database.columns import Ints
-from database.readers.bars import Bars, Closes, SummedBars
+from database.readers.bars import Closes, SummedBars
 
 _DAYS_A_YEAR = 365  # bitcoin trades on all of them
 
@@ -59,7 +59,7 @@ def summarise(bars: SummedBars) -> Summary | None:
     )
 
 
-def volatility(days: Closes | Bars) -> float | None:
+def volatility(days: Closes | SummedBars) -> float | None:
     """Return the sample standard deviation of daily log returns, annualised by sqrt(365).
 
     Only days that follow each other make a return; None with fewer than two returns.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, LiteralString
+
+from numpy.typing import NDArray
 
 from btcql import calendar
 from btcql.records import Interval
@@ -25,17 +27,36 @@ _BY_INTERVAL: dict[Interval, tuple[str, dict[str, Any]]] = {
     Interval.MONTH: ("fetch_days", {"unit": "month"}),
 }
 
-_BAR: tuple[LiteralString, ...] = ("ts", "open", "high", "low", "close", "volume", "observed")
-_SUMMED_BAR = (*_BAR, "close_sum", "minutes")
+COLUMNS: tuple[LiteralString, ...] = ("open", "high", "low", "close", "volume", "observed")
+_INTEGERS = {"observed", "minutes"}
+_SUMMED: tuple[LiteralString, ...] = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "observed",
+    "close_sum",
+    "minutes",
+)
 
 
 @dataclass(frozen=True)
 class Bars:
-    """n bars in ascending order: arrays of shape (n,).
+    """n bars in ascending order: arrays of shape (n,); of the others than close those that were asked for.
 
-    start: epoch microseconds; prices in the quote currency; volume in the base currency; observed: base
-    bars behind each; version: the data's, of which they are.
+    start: epoch microseconds; columns: prices in the quote currency, volume in the base currency (float64),
+    observed: base bars behind each (int64); version: the data's, of which they are.
     """
+
+    start: Ints
+    columns: Mapping[str, NDArray[Any]]
+    version: int
+
+
+@dataclass(frozen=True)
+class SummedBars:
+    """The same, all of them, with the sum of the closes of each one's base bars and the minutes of one."""
 
     start: Ints
     open: Floats
@@ -44,15 +65,9 @@ class Bars:
     close: Floats
     volume: Floats
     observed: Ints
-    version: int
-
-
-@dataclass(frozen=True)
-class SummedBars(Bars):
-    """The same with the sum of the closes of each one's base bars, and the length of one of those."""
-
     close_sum: Floats
     minutes: Ints
+    version: int
 
 
 @dataclass(frozen=True)
@@ -72,25 +87,36 @@ class Fineness:
     coarser_days: int
 
 
-async def fetch_bars(connection: Connection, symbol: str, interval: Interval, start: int, end: int) -> Bars:
-    """Return the bars that begin in [start, end), epoch microseconds; both bounds are bounds of bars."""
-    return Bars(*_decode(await _fetch(connection, _BAR, symbol, interval, start, end)))
+async def fetch_bars(
+    connection: Connection,
+    symbol: str,
+    interval: Interval,
+    start: int,
+    end: int,
+    names: Collection[str] = COLUMNS,
+) -> Bars:
+    """Return the bars that begin in [start, end), epoch microseconds; both bounds are bounds of bars.
+
+    `names` are the columns to read, some of COLUMNS; close is read in any case, for it tells what is missing.
+    """
+    read = [name for name in COLUMNS if name == "close" or name in names]
+    return Bars(*await _fetch(connection, read, symbol, interval, start, end))
 
 
 async def fetch_summed_bars(
     connection: Connection, symbol: str, interval: Interval, start: int, end: int
 ) -> SummedBars:
     """Return the same with what their mean is computed from."""
-    *bar, close_sum, minutes, version = await _fetch(connection, _SUMMED_BAR, symbol, interval, start, end)
-    return SummedBars(*_decode([*bar, version]), floats(close_sum), integers(minutes))
+    ts, columns, version = await _fetch(connection, _SUMMED, symbol, interval, start, end)
+    return SummedBars(ts, **columns, version=version)
 
 
 async def fetch_closes(
     connection: Connection, symbol: str, interval: Interval, start: int, end: int
 ) -> Closes:
     """Return the closes of the bars that begin in [start, end), epoch microseconds."""
-    ts, close, version = await _fetch(connection, ("ts", "close"), symbol, interval, start, end)
-    return Closes(instants(ts), floats(close), integer(version))
+    ts, columns, version = await _fetch(connection, ("close",), symbol, interval, start, end)
+    return Closes(ts, columns["close"], version)
 
 
 async def fetch_fineness(connection: Connection, symbol: str, minutes: int, start: int, end: int) -> Fineness:
@@ -173,20 +199,18 @@ async def _fetch(
     interval: Interval,
     start: int,
     end: int,
-) -> list[bytes | None]:
-    """Return the columns of these names, and the data's version."""
+) -> tuple[Ints, dict[str, NDArray[Any]], int]:
+    """Return where the bars begin, the columns of these names, and the data's version."""
     name, parameters = _BY_INTERVAL[interval]
     parameters = {**_bounds(symbol, start, end), **parameters}
-    return await fetch_columns(connection, query(name), names, parameters, query("fetch_version"))
-
-
-def _decode(
-    columns: Sequence[bytes | None],
-) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats, Ints, int]:
-    """Return the columns of _BAR and the version."""
-    ts, open_, high, low, close, volume, observed, version = columns
-    prices = floats(open_), floats(high), floats(low), floats(close)
-    return instants(ts), *prices, floats(volume), integers(observed), integer(version)
+    ts, *columns, version = await fetch_columns(
+        connection, query(name), ("ts", *names), parameters, query("fetch_version")
+    )
+    decoded = {
+        name: (integers if name in _INTEGERS else floats)(column)
+        for name, column in zip(names, columns, strict=True)
+    }
+    return instants(ts), decoded, integer(version)
 
 
 def _bounds(symbol: str, start: int, end: int) -> dict[str, Any]:

@@ -122,7 +122,13 @@ async def _candles(context: Context, facts: MarketFacts, span: Span, fill: Fill)
             grid = grids.fill_previous(grid, before)
             if not np.isnan(grid.close[-1]):
                 before = float(grid.close[-1])
-        yield [getattr(grid, column.name) for column in CANDLES]
+        columns = {
+            **grid.columns,
+            "start": grid.start,
+            "complete": grid.complete,
+            "filled": grid.filled,
+        }
+        yield [columns[column.name] for column in CANDLES]
 
 
 async def _averages(
