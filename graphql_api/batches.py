@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import orjson
@@ -43,7 +43,8 @@ T = TypeVar("T")
 
 _BLOCK = 1024  # rows that are written in one go: what a processor's cache holds
 _DIRECTIVES = {"skip", "include"}
-_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # epoch microseconds
+# the least and the most that a scalar takes; of instants in epoch microseconds
+_BOUNDS = {"Int": (-(2**31), 2**31 - 1), "DateTime": (-62_135_596_800_000_000, 253_402_300_799_999_999)}
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
 
@@ -71,29 +72,23 @@ class Column:
                 return values
         return [self.members[value] for value in values]
 
-    def is_plain(self, *, nullable: bool) -> bool:
-        """Return whether every value can be written as it is (rule 4)."""
-        values = self.values
-        match self.scalar:
-            case "Float" if nullable:
-                return not np.isinf(values).any()
-            case "Float":
-                return bool(np.isfinite(values).all())
-            case "Int":
-                return bool(values.min() >= -(2**31) and values.max() < 2**31)
-            case "DateTime":
-                return bool(values.min() >= _YEAR_1 and values.max() < _YEAR_10000)
-        return True
-
-    def texts(self, kind: GraphQLOutputType, first: int, stop: int) -> list[bytes]:
-        """Return the values first, ..., stop - 1 as JSON."""
+    def texts(self, kind: GraphQLOutputType, first: int, stop: int, *, nullable: bool) -> list[bytes] | None:
+        """Return the values first, ..., stop - 1 as JSON; None: one of them cannot be written (rule 4)."""
         values = self.values[first:stop]
         if isinstance(kind, GraphQLEnumType):
             names = [orjson.dumps(kind.coerce_output_value(member)) for member in self.members]
             return [names[value] for value in values.tolist()]
+        if self.scalar in _BOUNDS:
+            least, most = _BOUNDS[self.scalar]
+            if values.min() < least or values.max() > most:
+                return None
         if self.scalar == "DateTime":
             values = values.view("datetime64[us]")
-        return orjson.dumps(np.ascontiguousarray(values), option=_OPTIONS)[1:-1].split(b",")
+        text = orjson.dumps(np.ascontiguousarray(values), option=_OPTIONS)
+        # null is what orjson makes of NaN, and of infinity as well
+        if b"null" in text and not (nullable and not np.isinf(values).any()):
+            return None
+        return text[1:-1].split(b",")
 
 
 @dataclass(frozen=True)
@@ -147,7 +142,7 @@ def render(batch: Batch[Any], item: GraphQLObjectType, selected: GroupedFieldSet
     """Return the batch as JSON, with the selected fields of its items' type; None: the rules do not hold."""
     if not len(batch):
         return b"[]"
-    columns: list[tuple[Column, GraphQLOutputType]] = []
+    columns: list[_Written] = []
     glue = [b"{"]  # what stands before each column's value, and after the last
     for key, details in selected.items():
         if any(at.name.value not in _DIRECTIVES for each in details for at in each.node.directives or ()):
@@ -162,16 +157,27 @@ def render(batch: Batch[Any], item: GraphQLObjectType, selected: GroupedFieldSet
             return None
         nullable = not isinstance(field.type, GraphQLNonNull)
         kind = field.type if nullable else field.type.of_type
-        if getattr(kind, "name", None) != column.scalar or not column.is_plain(nullable=nullable):
+        if getattr(kind, "name", None) != column.scalar:
             return None
-        columns.append((column, kind))
+        columns.append(_Written(column, kind, nullable))
         glue.append(b"")
     glue[-1] += b"}"
     return _interleave(columns, glue, len(batch))
 
 
-def _interleave(columns: list[tuple[Column, GraphQLOutputType]], glue: list[bytes], rows: int) -> bytes:
-    """Return the rows' JSON: the columns' values with the glue before, between and after them."""
+class _Written(NamedTuple):
+    """A column that is to be written, as values of which type."""
+
+    column: Column
+    kind: GraphQLOutputType
+    nullable: bool
+
+
+def _interleave(columns: list[_Written], glue: list[bytes], rows: int) -> bytes | None:
+    """Return the rows' JSON: the columns' values with the glue before, between and after them.
+
+    None: one of the values cannot be written.
+    """
     if not columns:
         return b"[" + b",".join(glue * rows) + b"]"
     between = [glue[-1] + b"," + glue[0], *glue[1:-1]]
@@ -179,9 +185,12 @@ def _interleave(columns: list[tuple[Column, GraphQLOutputType]], glue: list[byte
     for first in range(0, rows, _BLOCK):
         stop = min(first + _BLOCK, rows)
         parts = [b""] * (2 * len(columns) * (stop - first))
-        for place, (column, kind) in enumerate(columns):
+        for place, (column, kind, nullable) in enumerate(columns):
+            texts = column.texts(kind, first, stop, nullable=nullable)
+            if texts is None:
+                return None
             parts[2 * place :: 2 * len(columns)] = [between[place]] * (stop - first)
-            parts[2 * place + 1 :: 2 * len(columns)] = column.texts(kind, first, stop)
+            parts[2 * place + 1 :: 2 * len(columns)] = texts
         if not first:
             parts[0] = b"[" + glue[0]
         blocks.append(b"".join(parts))
