@@ -20,6 +20,7 @@ from strawberry.types.arguments import convert_argument
 from strawberry.types.base import StrawberryMaybe, StrawberryOptional, has_object_definition
 from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
 from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
 from strawberry.types.maybe import Some
 
 Convert: TypeAlias = Callable[[Any], Any]
@@ -38,6 +39,47 @@ def make_direct(schema: strawberry.Schema) -> GraphQLSchema:
     return core
 
 
+class DirectResolver:
+    """A field's own function, called with the arguments that graphql-core has coerced (GraphQL names)."""
+
+    def __init__(
+        self,
+        field: StrawberryField,
+        resolver: StrawberryResolver[Any],
+        function: Callable[..., Any],
+        schema: strawberry.Schema,
+    ) -> None:
+        names = schema.config.name_converter
+        self._converts = [
+            (names.from_argument(argument), argument.python_name, _converter(argument.type, schema))
+            for argument in field.arguments
+        ]
+        self._field, self._function = field, function
+        self._is_bound = resolver.self_parameter is not None
+        self._info_name = resolver.info_parameter.name if resolver.info_parameter else ""
+        self._info_class = schema.config.info_class
+
+    def __call__(self, source: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Any:
+        """Return what the function returns."""
+        return self._call(source, info, self._convert(given))
+
+    def given(self, arguments: Mapping[str, Any]) -> Callable[[Any, GraphQLResolveInfo[Any]], Any]:
+        """Return the resolver for these arguments, which are converted now, once for all of its calls.
+
+        No function changes what it is given.
+        """
+        converted = self._convert(arguments)
+        return lambda source, info: self._call(source, info, converted)
+
+    def _convert(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        return {python: convert(given[name]) for name, python, convert in self._converts if name in given}
+
+    def _call(self, source: Any, info: GraphQLResolveInfo[Any], arguments: Mapping[str, Any]) -> Any:
+        if self._info_name:
+            arguments = {**arguments, self._info_name: self._info_class(_raw_info=info, _field=self._field)}
+        return self._function(source, **arguments) if self._is_bound else self._function(**arguments)
+
+
 def _direct(field: StrawberryField, schema: strawberry.Schema) -> Resolve | None:
     """Return the field's direct resolver; None if it needs strawberry's."""
     if field.extensions:
@@ -53,22 +95,7 @@ def _direct(field: StrawberryField, schema: strawberry.Schema) -> Resolve | None
         or isinstance(function, staticmethod | classmethod)
     ):
         return None
-    names = schema.config.name_converter
-    converts = [
-        (names.from_argument(argument), argument.python_name, _converter(argument.type, schema))
-        for argument in field.arguments
-    ]
-    bound, informed = resolver.self_parameter is not None, resolver.info_parameter
-    info_name = informed.name if informed else ""
-    info_class = schema.config.info_class
-
-    def resolve(source: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Any:
-        arguments = {python: convert(given[name]) for name, python, convert in converts if name in given}
-        if info_name:
-            arguments[info_name] = info_class(_raw_info=info, _field=field)
-        return function(source, **arguments) if bound else function(**arguments)
-
-    return resolve
+    return DirectResolver(field, resolver, function, schema)
 
 
 def _converter(kind: Any, schema: strawberry.Schema) -> Convert:

@@ -6,7 +6,7 @@ good part of a short answer's time. Here the executor of an operation's first ex
 next ones. Each is a copy of it, which shares what was found:
 
 1  the fields that each selection set comes to (graphql-core's own memory of them),
-2  for each of these its definition, and its coerced arguments if no variable is in them.
+2  for each of these its definition, and its resolver with its arguments if no variable is in them.
 
 What is of one execution alone (context, variables, errors, work under way) is new in every copy. Where
 variables are in directives, there is one plan for each of their values. Arguments that cannot be coerced are
@@ -15,8 +15,9 @@ not kept: they are graphql-core's to tell of, every time.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
@@ -25,6 +26,7 @@ from graphql import (
     GraphQLError,
     GraphQLField,
     GraphQLObjectType,
+    GraphQLResolveInfo,
     GraphQLSchema,
     ListValueNode,
     Node,
@@ -40,6 +42,7 @@ from graphql.language import DocumentNode
 from graphql.pyutils import AwaitableOrValue, Path, UndefinedType
 
 from graphql_api.batches import BatchExecutor
+from graphql_api.directness import DirectResolver
 from graphql_api.recent import Recent
 
 _KEPT = 256  # plans
@@ -50,11 +53,11 @@ _Key: TypeAlias = tuple[str, str | None, bytes]
 
 
 class _Field(NamedTuple):
-    """A field of an operation; without arguments if these depend on variables."""
+    """A field of an operation; without what resolves it if its arguments depend on variables."""
 
     definition: GraphQLField
     nodes: list[FieldNode]
-    arguments: dict[str, Any] | None
+    resolve: Callable[[Any, GraphQLResolveInfo[Any]], Any] | None
 
 
 class PlannedExecutor(BatchExecutor):
@@ -104,11 +107,11 @@ class PlannedExecutor(BatchExecutor):
         kind = field.definition.type
         try:
             info = self.build_resolve_info(field.definition, field.nodes, parent_type, path)
-            resolve = field.definition.resolve or self.field_resolver
-            arguments = field.arguments
-            if arguments is None:
+            if field.resolve is not None:
+                result = field.resolve(source, info)
+            else:
                 arguments = self._coerce(field.definition, field_details_list)
-            result = resolve(source, info, **arguments)
+                result = (field.definition.resolve or self.field_resolver)(source, info, **arguments)
             if self.is_awaitable(result):
                 return self.complete_awaitable_value(
                     kind, field_details_list, info, path, result, position_context
@@ -135,13 +138,13 @@ class PlannedExecutor(BatchExecutor):
         definition = self.schema.get_field(parent, details[0].node.name.value)
         if definition is None:
             return None
-        arguments = None
+        resolve = None
         if not any(_has_variables(argument.value) for argument in details[0].node.arguments or ()):
             try:
-                arguments = self._coerce(definition, details)
-            except GraphQLError:
+                resolve = _given(definition.resolve or self.field_resolver, self._coerce(definition, details))
+            except Exception:  # noqa: BLE001 - whatever it is, graphql-core comes to it, and tells of it
                 return None
-        field = _Field(definition, [each.node for each in details], arguments)
+        field = _Field(definition, [each.node for each in details], resolve)
         self._fields[id(details)] = field
         return field
 
@@ -195,6 +198,15 @@ class Plans:
         else:
             values = plan.variable_values
         return plan.renewed(context, values)
+
+
+def _given(
+    resolve: Callable[..., Any], arguments: Mapping[str, Any]
+) -> Callable[[Any, GraphQLResolveInfo[Any]], Any]:
+    """Return the resolver with its arguments."""
+    if isinstance(resolve, DirectResolver):
+        return resolve.given(arguments)
+    return partial(resolve, **arguments) if arguments else resolve
 
 
 def _has_variables(node: Node) -> bool:
