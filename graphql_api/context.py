@@ -57,17 +57,22 @@ class Context:
         """
         return names if self.words is None else tuple(name for name in names if name in self.words)
 
-    async def market_facts(self, symbol: str) -> MarketFacts | None:
-        """Return what is known of a market, None if nothing is loaded of it; raises what Pool.run raises."""
+    def remembered(self, symbol: str) -> MarketFacts | None:
+        """Return what is known of a market from before, None if nothing is."""
         facts = self.facts.get(symbol)
         if facts is not None:
             self.extent.remembered += 1
-        else:
-            facts = await self.read(fetch_market, symbol)
-            if facts is None:
-                return None
+            self.extent.note_market(facts)
+        return facts
+
+    async def market_facts(self, symbol: str) -> MarketFacts | None:
+        """Return what is known of a market, None if nothing is loaded of it; raises what Pool.run raises."""
+        if (facts := self.remembered(symbol)) is not None:
+            return facts
+        facts = await self.read(fetch_market, symbol)
+        if facts is not None:
             self.extent.facts[symbol] = facts
-        self.extent.note_market(facts)
+            self.extent.note_market(facts)
         return facts
 
 
@@ -80,9 +85,9 @@ def described(text: str) -> Callable[[Resolver], Resolver]:
     return decorator
 
 
-def listing(kind: type) -> Callable[[Resolver], Resolver]:
-    """Return strawberry's decorator of a field that is a list of `kind`; its resolver returns a batch."""
-    decorator: Callable[[Resolver], Resolver] = strawberry.field(graphql_type=list[kind])  # type: ignore[valid-type]
+def typed(kind: object) -> Callable[[Resolver], Resolver]:
+    """Return strawberry's decorator of a field of type `kind`, where its resolver does not tell it."""
+    decorator: Callable[[Resolver], Resolver] = strawberry.field(graphql_type=kind)
     return decorator
 
 

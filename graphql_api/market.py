@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import date, datetime
 
 import strawberry
@@ -132,6 +133,12 @@ class Market:
         return await read_score(
             info.context, self.facts, range or None, include_retrospective=include_retrospective
         )
+
+
+def find_market(context: Context, symbol: str) -> Market | Awaitable[Market]:
+    """Return one market, at once if it is known from before; raises as `read_market` does."""
+    facts = context.remembered(symbol)
+    return read_market(context, symbol) if facts is None else Market(facts=facts)
 
 
 async def read_market(context: Context, symbol: str) -> Market:

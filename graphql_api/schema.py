@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from pathlib import Path
 
 import strawberry
@@ -10,9 +11,9 @@ from strawberry.schema.config import StrawberryConfig
 from btcql import __version__
 from btcql.records import DEFAULT_SYMBOL
 from database.readers import markets as reader
-from graphql_api.context import Info, described
+from graphql_api.context import Info, described, typed
 from graphql_api.directness import make_direct
-from graphql_api.market import Market, read_market, read_markets
+from graphql_api.market import Market, find_market, read_markets
 from graphql_api.pipeline import PipelineStatus, read_pipeline
 from graphql_api.scalars import SCALARS
 from graphql_api.subscriptions import Subscription
@@ -30,10 +31,10 @@ class Query:
         """Return every market."""
         return await read_markets(info.context)
 
-    @strawberry.field
-    async def market(self, info: Info, symbol: str = DEFAULT_SYMBOL) -> Market:
+    @typed(Market)
+    def market(self, info: Info, symbol: str = DEFAULT_SYMBOL) -> Market | Awaitable[Market]:
         """Return one market."""
-        return await read_market(info.context, symbol)
+        return find_market(info.context, symbol)
 
     @strawberry.field
     async def pipeline(self, info: Info) -> PipelineStatus:

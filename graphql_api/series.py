@@ -14,7 +14,7 @@ from btcql.records import AverageKind
 from database.columns import Floats, Ints
 from database.readers.bars import COLUMNS
 from graphql_api.batches import Batch, Column
-from graphql_api.context import listing
+from graphql_api.context import typed
 from graphql_api.grids import Grid
 from graphql_api.inputs import PointStatus
 from graphql_api.scalars import FloatColumn, TimeColumn
@@ -65,7 +65,7 @@ class CandleSeries:
     coverage: Coverage
     warnings: list[Warning]
 
-    @listing(Candle)
+    @typed(list[Candle])
     def points(self) -> Batch[Candle]:
         """Return one node per bar."""
         grid = self.grid
@@ -117,7 +117,7 @@ class MovingAverageSeries:
     averages: Private[Averages]
     warnings: list[Warning]
 
-    @listing(MovingAveragePoint)
+    @typed(list[MovingAveragePoint])
     def points(self) -> Batch[MovingAveragePoint]:
         """Return one node per bar."""
         columns = {

@@ -15,7 +15,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from graphql_api import batches
 from graphql_api.batches import Batch, BatchExecutor, Column
-from graphql_api.context import listing
+from graphql_api.context import typed
 from graphql_api.scalars import SCALARS
 from tests.api.serving import Api
 
@@ -69,7 +69,7 @@ def batch(**changed: Any) -> Batch[Row]:
 class Query:
     batch: strawberry.Private[Batch[Row]]
 
-    @listing(Row)
+    @typed(list[Row])
     def rows(self) -> Batch[Row]:
         return self.batch
 
