@@ -39,7 +39,7 @@ _SECURITY: tuple[Header, ...] = (
         b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     ),
 )
-_SECRETS = (b"authorization", b"x-api-key")
+_VARYING = (b"authorization", b"x-api-key", b"origin")
 _MISSING_KEY, _TOO_MANY = 401, 429
 _SOCKET, _REFUSED_SOCKET = 101, 403
 _UNFORESEEN = 500
@@ -53,7 +53,7 @@ def edge(access: Access, reports: Sequence[Report], tracing: Tracing | None) -> 
     no more than its visitor's own address would, and a key only counts where a page itself has it.
     """
     cross_origin = Middleware(
-        CORSMiddleware,
+        CrossOrigin,
         allow_origins=access.origins,
         allow_methods=["GET", "POST"],
         allow_headers=[
@@ -86,6 +86,17 @@ def edge(access: Access, reports: Sequence[Report], tracing: Tracing | None) -> 
     ]
 
 
+class CrossOrigin(CORSMiddleware):
+    """What pages of other origins are allowed; what no page asks passes by, with its Vary from `Edge`."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with starlette's answer to a page where it names its origin."""
+        if any(name == b"origin" for name, _ in scope.get("headers", ())):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
 class Edge:
     """The application with its outermost layer; `any_origin`: pages of any origin may ask it."""
 
@@ -93,7 +104,6 @@ class Edge:
         self, app: ASGIApp, reports: Sequence[Report], tracing: Tracing | None, *, any_origin: bool
     ) -> None:
         self._app, self._reports, self._tracing = app, reports, tracing
-        self._vary = _SECRETS if any_origin else (*_SECRETS, b"origin")
         policy = b"cross-origin" if any_origin else b"same-origin"
         self._headers = (*_SECURITY, (b"cross-origin-resource-policy", policy))
 
@@ -144,8 +154,9 @@ class Edge:
         headers += [header for header in self._headers if header[0] not in names]
         headers.append((b"x-request-id", seen.request_id.encode()))
         if not seen.gated:
+            _vary(headers, (b"origin",))
             return headers
-        _vary(headers, self._vary)
+        _vary(headers, _VARYING)
         if status == _MISSING_KEY:
             headers.append((b"www-authenticate", b'Bearer realm="btcql"'))
         if (standing := seen.standing) is not None:
