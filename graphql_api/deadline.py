@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from btcql.errors import QueryError
 
 SECONDS = 15.0  # for a whole answer: above the time that the database has for one statement of it
-_QUICK_SECONDS = 0.1  # most answers are there before it is worth to look whether the client still is
+_QUICK_SECONDS = 0.1  # most answers are there before it is worth to look at the clock, or for the client
 
 T = TypeVar("T")
 
@@ -35,9 +35,15 @@ async def attend(request: Request, answer: Awaitable[T]) -> T:
         task.cancel()
 
     loop = asyncio.get_running_loop()
-    timer = loop.call_later(_QUICK_SECONDS, lambda: watching.append(loop.create_task(watch())))
+    limit = asyncio.timeout(None)
+
+    def begin_watching() -> None:
+        limit.reschedule(loop.time() + SECONDS - _QUICK_SECONDS)
+        watching.append(loop.create_task(watch()))
+
+    timer = loop.call_later(_QUICK_SECONDS, begin_watching)
     try:
-        async with asyncio.timeout(SECONDS):
+        async with limit:
             return await answer
     except TimeoutError:
         raise QueryError(
