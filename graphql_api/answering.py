@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
@@ -137,10 +137,8 @@ class Answering:
         context: Context,
         reads: Versioned,
     ) -> tuple[Answer, Extent]:
-        extent = Extent()
-        facts = self._markets.of(reads.version)
-        context = replace(context, pool=reads, extent=extent, facts=facts, words=operation.words)
-        return await self._executor.execute(operation, variables, context), extent
+        context = context.reading(reads, self._markets.of(reads.version), operation.words)
+        return await self._executor.execute(operation, variables, context), context.extent
 
 
 class Markets:

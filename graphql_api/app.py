@@ -20,6 +20,7 @@ from graphql_api.answering import Answering
 from graphql_api.auth import Client, Gate
 from graphql_api.cache import Cache
 from graphql_api.context import Context
+from graphql_api.cost import Cost
 from graphql_api.edge import edge
 from graphql_api.endpoint import Endpoint
 from graphql_api.estimates import Estimator
@@ -74,15 +75,8 @@ def create_app(
     def now() -> int:
         return calendar.microseconds(clock())
 
-    def new_context(client: Client, reads: Reads = pool) -> Context:
-        return Context(
-            reads,
-            now(),
-            settings.visualiser_url,
-            client,
-            tracing=tracing,
-            feed=feed,
-        )
+    def new_context(client: Client, reads: Reads = pool, cost: Cost | None = None) -> Context:
+        return Context(reads, now(), settings.visualiser_url, client, cost, tracing, feed)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

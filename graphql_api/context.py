@@ -40,6 +40,21 @@ class Context:
     facts: Mapping[str, MarketFacts] = field(default_factory=dict)
     words: Collection[str] | None = None
 
+    def reading(self, pool: Reads, facts: Mapping[str, MarketFacts], words: Collection[str]) -> Context:
+        """Return the same for an answer that is made of what `pool` reads."""
+        return Context(
+            pool,
+            self.now,
+            self.visualiser_url,
+            self.client,
+            self.cost,
+            self.tracing,
+            self.feed,
+            Extent(),
+            facts,
+            words,
+        )
+
     async def read(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
     ) -> R:

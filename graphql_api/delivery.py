@@ -7,6 +7,7 @@ see less. A tag is of the bytes as sent, so a compressed answer's is another's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import orjson
 from starlette.requests import Request
@@ -50,6 +51,7 @@ async def deliver_found(
     return await deliver(request, kept.encoded, 200, headers, media_type)
 
 
+@lru_cache(maxsize=64)
 def takes_gzip(accepted: str) -> bool:
     """Return whether an Accept-Encoding header takes gzip: by its name, or else by `*`."""
     weights: dict[str, float] = {}

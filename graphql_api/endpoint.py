@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from typing import Protocol
 
 import orjson
 from graphql import OperationType
@@ -15,6 +14,7 @@ from graphql_api.admission import Admission, Admitted
 from graphql_api.answering import Answering, Found
 from graphql_api.auth import MIN_COST, Client, Gate
 from graphql_api.context import Context
+from graphql_api.cost import Cost
 from graphql_api.deadline import attend
 from graphql_api.delivery import deliver, deliver_found
 from graphql_api.encoding import Encoded
@@ -33,6 +33,13 @@ from graphql_api.request import (
 )
 
 
+class NewContext(Protocol):
+    """What makes a context for a client, with the cost of what it asks if that is known already."""
+
+    def __call__(self, client: Client, *, cost: Cost | None = None) -> Context:
+        """Return the context."""
+
+
 class Endpoint:
     """The route /graphql; `new_context` makes what a request's resolvers are given."""
 
@@ -41,7 +48,7 @@ class Endpoint:
         gate: Gate,
         admission: Admission,
         answering: Answering,
-        new_context: Callable[[Client], Context],
+        new_context: NewContext,
         playground: Page | None,
     ) -> None:
         self._gate, self._admission, self._answering = gate, admission, answering
@@ -81,7 +88,7 @@ class Endpoint:
     async def again(self, request: Request, admitted: Admitted, client: Client) -> Response:
         """Answer a request that was admitted before, for a client of the same scopes who has paid for it."""
         name_operation(admitted.operation.name)
-        return await self._answer(request, admitted, replace(self._new_context(client), cost=admitted.cost))
+        return await self._answer(request, admitted, self._new_context(client, cost=admitted.cost))
 
     async def _answer(self, request: Request, admitted: Admitted, context: Context) -> Response:
         media_type = admitted.media_type

@@ -102,8 +102,7 @@ class Repeats:
             await response(scope, receive, send)
         else:
             response = await self._ask(scope, _beginning_with(first, receive), send)
-        if key[0] == self._now() // calendar.DAY:
-            self._remember(key, response)
+        self._remember(key, response)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> Response:
         """Have the endpoint read the request and answer it; return the response, which was sent."""
@@ -137,7 +136,9 @@ class Repeats:
     def _remember(self, key: Key, response: Response) -> None:
         """Remember as what the request was admitted, and its answer if that was what is kept."""
         seen = exchange.current.get()
-        if seen is None:
+        if seen is None or (seen.admitted is None and seen.answered is None):
+            return
+        if key[0] != self._now() // calendar.DAY:
             return
         if seen.admitted is not None:
             self._admitted.keep(key, seen.admitted)
