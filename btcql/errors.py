@@ -8,6 +8,7 @@ BtcqlError                      the root: its message names the value and the wa
 |- LakeError                    the raw lake is damaged or not writable
 |- DatabaseError                the database refused or is not what is needed
 |  |- DatabaseUnavailableError  it does not answer
+|  |  `- DatabaseBusyError      not this question: too many others wait
 |  `- MigrationError            a migration failed or differs from what was applied
 |- PipelineError                a Luigi run did not finish all that was asked
 |  `- CrashError                a worker process ended in the middle of a task
@@ -56,6 +57,10 @@ class DatabaseError(BtcqlError):
 
 class DatabaseUnavailableError(DatabaseError):
     """The database does not answer."""
+
+
+class DatabaseBusyError(DatabaseUnavailableError):
+    """The database has no session to spare: too many wait for one."""
 
 
 class MigrationError(DatabaseError):

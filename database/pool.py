@@ -11,7 +11,7 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
-from btcql.errors import DatabaseUnavailableError, QueryError
+from btcql.errors import DatabaseBusyError, DatabaseUnavailableError, QueryError
 from database.sessions import Connection, Sessions
 
 __all__ = ["Connection", "Pool", "Reads", "Snapshot"]
@@ -77,8 +77,9 @@ class Pool:
     ) -> R:
         """Return `reader(connection, *args, **kwargs)`.
 
-        Raises DatabaseUnavailableError when the database does not answer, is not migrated, or has no
-        session to spare in time; QueryError (TIMEOUT) when a statement took too long.
+        Raises DatabaseUnavailableError when the database does not answer or is not migrated, and as its kind
+        DatabaseBusyError when no session is to spare in time; QueryError (TIMEOUT) when a statement takes
+        too long.
         """
         with _translated(self._statement_seconds):
             try:
@@ -175,6 +176,8 @@ def _translated(statement_seconds: float) -> Iterator[None]:
             f"the answer took more than {statement_seconds:g} s: "
             "ask for a shorter range or a coarser interval",
         ) from error
+    except TooManyRequests as error:
+        raise DatabaseBusyError(f"the database has no session to spare: {error}") from error
     except _NOT_READY as error:
         raise DatabaseUnavailableError(f"the database is not ready: {error}") from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:

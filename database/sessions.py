@@ -75,8 +75,8 @@ class Sessions:
     async def take(self) -> Connection:
         """Return a session, which is to be given back.
 
-        Raises PoolTimeout when none is free in time, and at once while there is none and the database is
-        away; TooManyRequests when enough wait already.
+        Raises TooManyRequests when none is free in time, or enough wait already; PoolTimeout at once while
+        there is none and the database is away.
         """
         if self._is_away and not self._pool.get_stats()["pool_size"]:
             raise PoolTimeout("no session can be made")
@@ -85,6 +85,10 @@ class Sessions:
         self._waiting += 1
         try:
             return await self._pool.getconn()
+        except PoolTimeout as error:
+            if self._is_away:
+                raise
+            raise TooManyRequests(f"no session came free: {error}") from error
         finally:
             self._waiting -= 1
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from graphql import GraphQLError
 
-from btcql.errors import DatabaseUnavailableError, QueryError
+from btcql.errors import DatabaseBusyError, DatabaseUnavailableError, QueryError
 from graphql_api.exchange import add_error
 
 RETRY_SECONDS = 5
@@ -66,7 +66,9 @@ def _explain(error: GraphQLError) -> tuple[str, dict[str, Any]]:
         return str(cause), cause.extensions
     if isinstance(cause, DatabaseUnavailableError):
         logger.warning("%s", cause)
-        message = f"the database does not answer just now: ask again in {RETRY_SECONDS} seconds"
+        busy = isinstance(cause, DatabaseBusyError)
+        why = "too many questions wait for the database" if busy else "the database does not answer"
+        message = f"{why} just now: ask again in {RETRY_SECONDS} seconds"
         return message, {"code": "DATABASE_UNAVAILABLE", "retryAfter": RETRY_SECONDS}
     if isinstance(cause, RecursionError):
         return "the document is nested too deeply", {"code": "QUERY_TOO_DEEP"}

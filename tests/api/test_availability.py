@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from database.pool import Pool
 from database.server import EmbeddedServer
 from graphql_api import app
 from tests.api.markets import load, numbered
-from tests.api.serving import Api, serving, wait_for
+from tests.api.serving import Api, listens, serving, wait_for
 from tests.conftest import Database, settings_of
 
 SYMBOLS = "{ markets { symbol } }"
@@ -48,6 +50,21 @@ def test_a_database_without_its_schema_is_not_ready(server_url: str) -> None:
     with serving(with_database(server_url, "postgres")) as api:
         assert unavailable(api)
         assert api.http.get("/readyz").status_code == 503
+
+
+def test_whoever_waits_in_vain_for_a_session_is_told_that_many_wait(plain: Database) -> None:
+    load(plain.url, "DAY-USD", numbered("2023-12-01", 3), "bitstamp")
+    with serving(plain.url) as api, psycopg.connect(plain.url) as other, ThreadPoolExecutor(9) as clients:
+        listens(api)
+        other.execute("LOCK TABLE load IN ACCESS EXCLUSIVE MODE")
+        asked = [clients.submit(api.post, f"{SYMBOLS} # {number}") for number in range(9)]
+        refused = next(as_completed(asked)).result()
+        other.rollback()
+        answers = [one.result() for one in asked]
+    assert Counter(answer.status_code for answer in answers) == {200: 8, 503: 1}
+    (error,) = refused.json()["errors"]
+    assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE", "retryAfter": 5}
+    assert error["message"] == "too many questions wait for the database just now: ask again in 5 seconds"
 
 
 def test_sessions_killed_by_the_server_are_replaced_unnoticed(database: Database) -> None:
