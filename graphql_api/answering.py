@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -19,6 +20,8 @@ from graphql_api.encoding import Encoded
 from graphql_api.exchange import add_error, note_answer, note_cache
 from graphql_api.executor import Answer, Executor, Operation
 from graphql_api.lifetime import Extent, Rules
+
+_AT_A_TIME = 2  # reads of one answer: while one is rendered, the database works at the next
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -160,18 +163,23 @@ class Markets:
 
 
 class Versioned:
-    """Reads of what is `version`, or newer; where it is not known, it is read before anything else."""
+    """One answer's reads of what is `version`, or newer; where it is not known, it is read first of all.
+
+    Few of them run at a time, so that an answer of many series leaves sessions to others.
+    """
 
     def __init__(self, reads: Reads, version: int | None) -> None:
         self._reads, self.version = reads, version
+        self._turns = asyncio.Semaphore(_AT_A_TIME)
 
     async def run(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Return what `reader` reads; raises what the others' `run` raises."""
-        if self.version is None:
-            self._note(await self._reads.run(fetch_version))
-        return await self._reads.run(reader, *args, **kwargs)
+        async with self._turns:
+            if self.version is None:
+                self._note(await self._reads.run(fetch_version))
+            return await self._reads.run(reader, *args, **kwargs)
 
     def _note(self, version: int) -> None:
         """Take in the version; of two that ask at a time the first counts, for both read after it."""

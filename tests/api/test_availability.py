@@ -67,6 +67,33 @@ def test_whoever_waits_in_vain_for_a_session_is_told_that_many_wait(plain: Datab
     assert error["message"] == "too many questions wait for the database just now: ask again in 5 seconds"
 
 
+def test_an_answer_of_many_series_leaves_sessions_to_others(plain: Database) -> None:
+    load(plain.url, "DAY-USD", numbered("2023-12-01", 3), "bitstamp")
+    series = " ".join(
+        f'a{n}: market(symbol: "DAY-USD") {{ candles(range: {{lastDays: {n}}}) {{ points {{ close }} }} }}'
+        for n in range(1, 7)
+    )
+    waiting = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE application_name = 'btcql-api' AND wait_event_type = 'Lock'
+    """
+    clients = 30  # whose reads were more than may wait for a session, if all of them did
+    with (
+        serving(plain.url) as api,
+        psycopg.connect(plain.url) as other,
+        psycopg.connect(plain.url, autocommit=True) as admin,
+        ThreadPoolExecutor(clients) as threads,
+    ):
+        listens(api)
+        other.execute("LOCK TABLE load IN ACCESS EXCLUSIVE MODE")
+        asked = [threads.submit(api.post, f"{{ {series} }}")]
+        wait_for(lambda: admin.execute(waiting).fetchone() == (2,))
+        asked += [threads.submit(api.post, f"{{ {series} }} # {number}") for number in range(1, clients)]
+        wait_for(lambda: admin.execute(waiting).fetchone() == (8,))
+        other.rollback()
+        assert {one.result().status_code for one in asked} == {200}
+
+
 def test_sessions_killed_by_the_server_are_replaced_unnoticed(database: Database) -> None:
     load(database.url, "DAY-USD", numbered("2023-12-01", 3), "bitstamp")
     with serving(database.url) as api, psycopg.connect(database.url, autocommit=True) as admin:
