@@ -267,7 +267,8 @@ def test_a_forked_process_has_connections_of_its_own(lake: Lake) -> None:
     publish(lake, partition(), bars(february(), 24))
     process = started(
         """
-        import os
+        import os, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
         assert Lake(sys.argv[1]).read(partition()).num_rows == 24
         child = os.fork()
         if not child:
