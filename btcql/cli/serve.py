@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import socket
@@ -17,6 +18,8 @@ from btcql.cli import app
 from btcql.errors import SettingError
 from btcql.settings import Settings
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_MEGABYTE = 1 << 20
 _MOST_CONNECTIONS = 900  # open at a time, within the usual 1,024 files of a process; of more each is told 503
 
 
@@ -84,11 +87,24 @@ def serve(
         # What the program is made of is never garbage: looking through it only makes all requests wait.
         gc.collect()
         gc.freeze()
+        _keep_memory()
         try:
             with suppress(KeyboardInterrupt):  # how a server is ended, once it has answered what it was asked
                 server.run()
         finally:
             gc.unfreeze()
+
+
+def _keep_memory() -> None:
+    """Let the C library keep the memory of an answer for the next ones, instead of giving it back each time.
+
+    A long answer takes megabytes for some milliseconds, a good part of them to get each page anew. The limits
+    are glibc's own (mallopt(3)), which are 128 kB or follow what is freed; other libraries have none.
+    """
+    with suppress(AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, 16 * _MEGABYTE)
+        mallopt(_M_TRIM_THRESHOLD, 32 * _MEGABYTE)
 
 
 def require_free_port(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import signal
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -42,6 +44,16 @@ def ask(command: Command, query: str = QUESTION) -> dict[str, Any]:
     )
     body: dict[str, Any] = answer.json()
     return body
+
+
+def ask_when_up(command: Command, query: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return ask(command, query)
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 @contextmanager
@@ -273,16 +285,37 @@ def test_serve_alone_answers_and_stops(plain_btcql: Command, tmp_path: Path) -> 
     plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", daily_rows(30)))
     plain_btcql.environment["BTCQL_LOG_LEVEL"] = "info"
     with plain_btcql.start("serve") as process:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                answer = ask(plain_btcql, "{ market { movement(range: { last: ALL }) { close } } }")
-                break
-            except httpx.TransportError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+        answer = ask_when_up(plain_btcql, "{ market { movement(range: { last: ALL }) { close } } }")
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=30)
     assert answer["data"]["market"]["movement"]["close"] == float(daily_rows(30)[-1].split(",")[4])
     (line,) = [json.loads(line) for line in told.splitlines() if line.startswith("{")]  # no terminal: JSON
     assert (line["logger"], line["path"], line["status"]) == ("btcql.request", "/graphql", 200)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_a_long_answer_finds_the_memory_of_the_one_before(plain_btcql: Command, tmp_path: Path) -> None:
+    rows = daily_rows(3653, first=datetime(2014, 1, 1, tzinfo=UTC))
+    plain_btcql.succeed("import", write_csv(tmp_path / "days.csv", rows))
+    plain_btcql.environment["BTCQL_CACHE_BYTES"] = "0"
+    fields = "start open high low close volume"
+    days = [
+        f"{{ market {{ candles(range: {{last: {period}}}) {{ points {{ {fields} }} }} }} }}"
+        for period in ("MONTH", "YEAR", "ALL")
+    ]
+    with plain_btcql.start("serve") as process:
+        for query in days * 20:
+            ask_when_up(plain_btcql, query)
+        faults = page_faults(process)
+        for _ in range(20):
+            ask(plain_btcql, days[-1])
+        faults = page_faults(process) - faults
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert faults < 20 * 100, "it gives back megabytes after each answer, and gets them anew"
+
+
+def page_faults(process: subprocess.Popen[str]) -> int:
+    """Return how many pages the process was given so far, without the disk."""
+    after_name = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return int(after_name[7])
