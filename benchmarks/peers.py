@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from btcql.errors import DatabaseUnavailableError
 from database.pool import Connection, Pool
 
 _CANDLES: LiteralString = """
@@ -72,4 +73,11 @@ def create_app() -> Starlette:
         text = await pool.run(fetch_text, QUERIES[request.path_params["name"]], parameters)
         return Response(text, media_type="application/json")
 
-    return Starlette(routes=[Route("/{name}", answer)], lifespan=lifespan)
+    async def refuse(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=503)
+
+    return Starlette(
+        routes=[Route("/{name}", answer)],
+        exception_handlers={DatabaseUnavailableError: refuse},
+        lifespan=lifespan,
+    )
