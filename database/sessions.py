@@ -36,7 +36,8 @@ class Sessions:
         waiting: int,
         wait_seconds: float,
     ) -> None:
-        self._url, self._most_waiting, self._waiting = url, waiting, 0
+        self._url, self._most_waiting = url, waiting
+        self._waiting = self._lent = 0
         self._lookout: asyncio.Task[None] | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
@@ -75,26 +76,31 @@ class Sessions:
     async def take(self) -> Connection:
         """Return a session, which is to be given back.
 
-        Raises TooManyRequests when none is free in time, or enough wait already; PoolTimeout at once while
-        there is none and the database is away.
+        Raises TooManyRequests when none is free in time, or enough wait already; PoolTimeout where nobody has
+        one, and at once while the database is known to be away.
         """
         if self._is_away and not self._pool.get_stats()["pool_size"]:
             raise PoolTimeout("no session can be made")
         if self._waiting >= self._most_waiting:
-            raise TooManyRequests(f"{self._waiting} requests wait for a session already")
+            raise self._refusal(f"{self._waiting} requests wait for a session already")
         self._waiting += 1
         try:
-            return await self._pool.getconn()
+            connection = await self._pool.getconn()
         except PoolTimeout as error:
-            if self._is_away:
-                raise
-            raise TooManyRequests(f"no session came free: {error}") from error
+            raise self._refusal(f"no session came free: {error}") from error
         finally:
             self._waiting -= 1
+        self._lent += 1
+        return connection
 
     async def give_back(self, connection: Connection) -> None:
         """Take a session back, whatever became of it."""
+        self._lent -= 1
         await self._pool.putconn(connection)
+
+    def _refusal(self, why: str) -> psycopg.OperationalError:
+        """Return the error of no session: others have them all, or none can be made."""
+        return TooManyRequests(why) if self._lent else PoolTimeout(why)
 
     async def check(self) -> None:
         """Replace the free sessions that are dead."""

@@ -43,16 +43,15 @@ class Context:
     def reading(self, pool: Reads, facts: Mapping[str, MarketFacts], words: Collection[str]) -> Context:
         """Return the same for an answer that is made of what `pool` reads."""
         return Context(
-            pool,
-            self.now,
-            self.visualiser_url,
-            self.client,
-            self.cost,
-            self.tracing,
-            self.feed,
-            Extent(),
-            facts,
-            words,
+            pool=pool,
+            now=self.now,
+            visualiser_url=self.visualiser_url,
+            client=self.client,
+            cost=self.cost,
+            tracing=self.tracing,
+            feed=self.feed,
+            facts=facts,
+            words=words,
         )
 
     async def read(

@@ -35,10 +35,10 @@ async def attend(request: Request, answer: Awaitable[T]) -> T:
         task.cancel()
 
     loop = asyncio.get_running_loop()
-    limit = asyncio.timeout(None)
+    limit, ends = asyncio.timeout(None), loop.time() + SECONDS
 
     def begin_watching() -> None:
-        limit.reschedule(loop.time() + SECONDS - _QUICK_SECONDS)
+        limit.reschedule(ends)
         watching.append(loop.create_task(watch()))
 
     timer = loop.call_later(_QUICK_SECONDS, begin_watching)

@@ -75,7 +75,7 @@ def with_warning(body: bytes, age: int) -> bytes:
     """Return an answer's bytes with one more warning in its extensions."""
     warning = {
         "code": "STALE",
-        "message": f"the database does not answer just now: this is the answer of {age} seconds ago",
+        "message": f"the database could not be asked just now: this is the answer of {age} seconds ago",
     }
     answer = orjson.loads(body)
     warnings = answer.get("extensions", {}).get("warnings", [])

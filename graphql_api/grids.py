@@ -49,7 +49,7 @@ def lay(bars: Bars, span: Span, complete_stop: int) -> Grid:
     places = calendar.numbers(bars.start, span.interval) - span.first
     columns = {}
     for name, values in bars.columns.items():
-        columns[name] = np.full(len(span), 0 if name == "observed" else np.nan, dtype=values.dtype)
+        columns[name] = np.full(len(span), np.nan if values.dtype.kind == "f" else 0, dtype=values.dtype)
         columns[name][places] = values
     return Grid(calendar.starts(span.first, span.stop, span.interval), columns, complete, filled)
 
@@ -65,10 +65,9 @@ def fill_previous(grid: Grid, before: float | None) -> Grid:
     level = np.where(newest >= 0, grid.close[newest], earlier)
     filled = missing & ~np.isnan(level)
     columns = dict(grid.columns)
-    for name in {"open", "high", "low", "close"} & columns.keys():
-        columns[name] = np.where(filled, level, columns[name])
-    if "volume" in columns:
-        columns["volume"] = np.where(filled, 0.0, columns["volume"])
+    for name, price in (("open", level), ("high", level), ("low", level), ("close", level), ("volume", 0.0)):
+        if name in columns:
+            columns[name] = np.where(filled, price, columns[name])
     return replace(grid, columns=columns, filled=filled)
 
 

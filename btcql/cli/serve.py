@@ -98,9 +98,12 @@ def serve(
 def _keep_memory() -> None:
     """Let the C library keep the memory of an answer for the next ones, instead of giving it back each time.
 
-    A long answer takes megabytes for some milliseconds, a good part of them to get each page anew. The limits
-    are glibc's own (mallopt(3)), which are 128 kB or follow what is freed; other libraries have none.
+    A long answer takes megabytes for some milliseconds, a good part of them to get each page anew. So up to
+    32 MB that are free at the heap's end are kept. The limits are glibc's (mallopt(3)), by itself 128 kB or
+    what was freed. An operator's own stand, and other libraries have none.
     """
+    if {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} & os.environ.keys():
+        return
     with suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, 16 * _MEGABYTE)

@@ -29,16 +29,7 @@ _BY_INTERVAL: dict[Interval, tuple[str, dict[str, Any]]] = {
 
 COLUMNS: tuple[LiteralString, ...] = ("open", "high", "low", "close", "volume", "observed")
 _INTEGERS = {"observed", "minutes"}
-_SUMMED: tuple[LiteralString, ...] = (
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "observed",
-    "close_sum",
-    "minutes",
-)
+_SUMMED: tuple[LiteralString, ...] = (*COLUMNS, "close_sum", "minutes")
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class SummedBars:
-    """The same, all of them, with the sum of the closes of each one's base bars and the minutes of one."""
+    """Whole bars, with the sum of the closes of each one's base bars, and the minutes of one of those."""
 
     start: Ints
     open: Floats

@@ -6,6 +6,7 @@ import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -52,7 +53,19 @@ def test_a_database_without_its_schema_is_not_ready(server_url: str) -> None:
         assert api.http.get("/readyz").status_code == 503
 
 
-def test_whoever_waits_in_vain_for_a_session_is_told_that_many_wait(plain: Database) -> None:
+def test_a_database_that_says_nothing_does_not_answer() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        serving(f"postgresql://nobody@127.0.0.1:{mute.getsockname()[1]}/none") as api,
+    ):
+        (error,) = api.post(SYMBOLS).json()["errors"]
+    assert error["message"] == "the database does not answer just now: ask again in 5 seconds"
+
+
+def test_whoever_waits_in_vain_for_a_session_is_told_that_many_wait(
+    plain: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "Pool", partial(Pool, wait_seconds=5, statement_seconds=60))
     load(plain.url, "DAY-USD", numbered("2023-12-01", 3), "bitstamp")
     with serving(plain.url) as api, psycopg.connect(plain.url) as other, ThreadPoolExecutor(9) as clients:
         listens(api)
@@ -67,7 +80,10 @@ def test_whoever_waits_in_vain_for_a_session_is_told_that_many_wait(plain: Datab
     assert error["message"] == "too many questions wait for the database just now: ask again in 5 seconds"
 
 
-def test_an_answer_of_many_series_leaves_sessions_to_others(plain: Database) -> None:
+def test_an_answer_of_many_series_leaves_sessions_to_others(
+    plain: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "Pool", partial(Pool, wait_seconds=60, statement_seconds=60))
     load(plain.url, "DAY-USD", numbered("2023-12-01", 3), "bitstamp")
     series = " ".join(
         f'a{n}: market(symbol: "DAY-USD") {{ candles(range: {{lastDays: {n}}}) {{ points {{ close }} }} }}'
