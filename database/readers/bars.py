@@ -47,7 +47,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class SummedBars:
-    """Whole bars, with the sum of the closes of each one's base bars, and the minutes of one of those."""
+    """All columns as `Bars` has them; the sum of the closes of each one's base bars, the minutes of one."""
 
     start: Ints
     open: Floats

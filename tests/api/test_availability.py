@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -18,7 +15,7 @@ from database.pool import Pool
 from database.server import EmbeddedServer
 from graphql_api import app
 from tests.api.markets import load, numbered
-from tests.api.serving import Api, listens, serving, wait_for
+from tests.api.serving import Api, serving, wait_for
 from tests.conftest import Database, settings_of
 
 SYMBOLS = "{ markets { symbol } }"
@@ -60,54 +57,6 @@ def test_a_database_that_says_nothing_does_not_answer() -> None:
     ):
         (error,) = api.post(SYMBOLS).json()["errors"]
     assert error["message"] == "the database does not answer just now: ask again in 5 seconds"
-
-
-def test_whoever_waits_in_vain_for_a_session_is_told_that_many_wait(
-    plain: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(app, "Pool", partial(Pool, wait_seconds=5, statement_seconds=60))
-    load(plain.url, "DAY-USD", numbered("2023-12-01", 3), "bitstamp")
-    with serving(plain.url) as api, psycopg.connect(plain.url) as other, ThreadPoolExecutor(9) as clients:
-        listens(api)
-        other.execute("LOCK TABLE load IN ACCESS EXCLUSIVE MODE")
-        asked = [clients.submit(api.post, f"{SYMBOLS} # {number}") for number in range(9)]
-        refused = next(as_completed(asked)).result()
-        other.rollback()
-        answers = [one.result() for one in asked]
-    assert Counter(answer.status_code for answer in answers) == {200: 8, 503: 1}
-    (error,) = refused.json()["errors"]
-    assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE", "retryAfter": 5}
-    assert error["message"] == "too many questions wait for the database just now: ask again in 5 seconds"
-
-
-def test_an_answer_of_many_series_leaves_sessions_to_others(
-    plain: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(app, "Pool", partial(Pool, wait_seconds=60, statement_seconds=60))
-    load(plain.url, "DAY-USD", numbered("2023-12-01", 3), "bitstamp")
-    series = " ".join(
-        f'a{n}: market(symbol: "DAY-USD") {{ candles(range: {{lastDays: {n}}}) {{ points {{ close }} }} }}'
-        for n in range(1, 7)
-    )
-    waiting = """
-        SELECT count(*) FROM pg_stat_activity
-        WHERE application_name = 'btcql-api' AND wait_event_type = 'Lock'
-    """
-    clients = 30  # whose reads were more than may wait for a session, if all of them did
-    with (
-        serving(plain.url) as api,
-        psycopg.connect(plain.url) as other,
-        psycopg.connect(plain.url, autocommit=True) as admin,
-        ThreadPoolExecutor(clients) as threads,
-    ):
-        listens(api)
-        other.execute("LOCK TABLE load IN ACCESS EXCLUSIVE MODE")
-        asked = [threads.submit(api.post, f"{{ {series} }}")]
-        wait_for(lambda: admin.execute(waiting).fetchone() == (2,))
-        asked += [threads.submit(api.post, f"{{ {series} }} # {number}") for number in range(1, clients)]
-        wait_for(lambda: admin.execute(waiting).fetchone() == (8,))
-        other.rollback()
-        assert {one.result().status_code for one in asked} == {200}
 
 
 def test_sessions_killed_by_the_server_are_replaced_unnoticed(database: Database) -> None:

@@ -104,8 +104,28 @@ def test_when_all_sessions_are_taken_others_are_told_so_quickly(patient: Api, da
         assert (response.status_code, response.headers["retry-after"]) == (503, "5")
         (error,) = response.json()["errors"]
         assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE", "retryAfter": 5}
+        assert error["message"] == "too many questions wait for the database just now: ask again in 5 seconds"
         assert patient.http.get("/healthz").status_code == 200
         assert patient.http.get("/readyz").status_code == 503
         holding.release()
         assert [answer.result().status_code for answer in waiting] == [200] * 8
     assert patient.ask("{ server { edition } }") == {"server": {"edition": "plain"}}
+
+
+def test_an_answer_of_many_series_leaves_sessions_to_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(database.url, "DAY-USD", numbered("2023-12-01", 3), "bitstamp")
+    monkeypatch.setattr(app, "Pool", partial(PATIENT, wait_seconds=60))
+    series = " ".join(
+        f'a{n}: market(symbol: "DAY-USD") {{ candles(range: {{lastDays: {n}}}) {{ points {{ close }} }} }}'
+        for n in range(1, 7)
+    )
+    number = 30  # of clients, whose reads were more than may wait for a session, if all of them did
+    with serving(database.url) as api, held(database.url) as holding, ThreadPoolExecutor(number) as clients:
+        asked = [clients.submit(api.post, f"{{ {series} }}")]
+        wait_for(lambda: holding.running() == 2, 60)
+        asked += [clients.submit(api.post, f"{{ {series} }} # {n}") for n in range(1, number)]
+        wait_for(lambda: holding.running() == 8, 60)
+        holding.release()
+        assert {answer.result().status_code for answer in asked} == {200}
