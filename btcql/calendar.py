@@ -26,7 +26,7 @@ SETTLING = rhythm.SETTLING // timedelta(microseconds=1)
 OVERDUE = rhythm.OVERDUE // timedelta(microseconds=1)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_MONDAY = 4 * DAY  # 1970-01-01 was a Thursday
+_ORIGIN = dict.fromkeys(Interval, 0) | {Interval.WEEK: 4 * DAY}  # 1970-01-01 was a Thursday
 _LENGTH = {
     Interval.MINUTE: MINUTE,
     Interval.FIVE_MINUTES: 5 * MINUTE,
@@ -65,7 +65,7 @@ def number(instant: int, interval: Interval) -> int:
     if interval is Interval.MONTH:
         day = instant // DAY
         return int(np.int64(day).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64))
-    return (instant - _origin(interval)) // _LENGTH[interval]
+    return (instant - _ORIGIN[interval]) // _LENGTH[interval]
 
 
 def numbers(instants: Ints, interval: Interval) -> Ints:
@@ -73,7 +73,7 @@ def numbers(instants: Ints, interval: Interval) -> Ints:
     if interval is Interval.MONTH:
         months: Ints = (instants // DAY).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
         return months
-    bars: Ints = (instants - _origin(interval)) // _LENGTH[interval]
+    bars: Ints = (instants - _ORIGIN[interval]) // _LENGTH[interval]
     return bars
 
 
@@ -81,7 +81,7 @@ def start_of(bar: int, interval: Interval) -> int:
     """Return the instant at which the bar of this number begins (and the one before it ends)."""
     if interval is Interval.MONTH:
         return int(np.int64(bar).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)) * DAY
-    return bar * _LENGTH[interval] + _origin(interval)
+    return bar * _LENGTH[interval] + _ORIGIN[interval]
 
 
 def starts(first: int, stop: int, interval: Interval) -> Ints:
@@ -90,7 +90,7 @@ def starts(first: int, stop: int, interval: Interval) -> Ints:
     if interval is Interval.MONTH:
         days: Ints = bars.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
         return days * DAY
-    return bars * _LENGTH[interval] + _origin(interval)
+    return bars * _LENGTH[interval] + _ORIGIN[interval]
 
 
 def floor(instant: int, interval: Interval) -> int:
@@ -144,7 +144,3 @@ def coarser(start: int, end: int, interval: Interval, limit: int) -> Interval | 
     order = list(Interval)
     above = order[order.index(interval) + 1 :]
     return next((candidate for candidate in above if count(start, end, candidate) <= limit), None)
-
-
-def _origin(interval: Interval) -> int:
-    return _FIRST_MONDAY if interval is Interval.WEEK else 0

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 from btcql.calendar import microseconds, to_datetime
 from btcql.errors import DatabaseError
-from database.columns import floats, instants, instants_of, integers
+from database.columns import decode, instants_of
 from database.connection import Connection
 from database.copying import copy_bars
 from database.queries import query
 
-_NUMBERS = ("open", "high", "low", "close", "volume")
+_NUMBERS = ("open", "high", "low", "close", "volume", "minutes")
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ def find_changes(
         cursor.execute(query("read_bars"), [symbol, starts, ends])
         result = cursor.pgresult
         assert result is not None
-        ts, *numbers, minutes = (result.get_value(0, place) for place in range(len(_NUMBERS) + 2))
-    found = instants(ts)
+        found, *columns = decode(result, 1 + len(_NUMBERS))
     if not len(found):
         return Changes(bars, [])
     given = instants_of(bars)
@@ -76,7 +75,7 @@ def find_changes(
     order = np.argsort(found)
     places = order[np.minimum(np.searchsorted(found, given, sorter=order), len(found) - 1)]
     same = found[places] == given
-    for name, column in zip((*_NUMBERS, "minutes"), (*map(floats, numbers), integers(minutes)), strict=True):
+    for name, column in zip(_NUMBERS, columns, strict=True):
         same &= column[places] == bars.column(name).to_numpy()
     absent = np.setdiff1d(found, given, assume_unique=True)
     return Changes(bars.filter(pa.array(~same)), [to_datetime(at) for at in absent])

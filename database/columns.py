@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from struct import Struct
 from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg.pq.abc import PGresult
 
 from database.pool import Connection
 
@@ -19,11 +19,11 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
 _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 in epoch microseconds
-_HEADER = Struct(
-    ">iiIii"
-)  # dimensions, whether there are nulls, the elements' type, their number, from where
-_FLOAT = np.dtype([("length", ">i4"), ("value", ">f8")])
-_INTEGER = np.dtype([("length", ">i4"), ("value", ">i8")])
+_FLOATS, _INTEGERS, _INSTANTS = 1022, 1016, 1185  # PostgreSQL's numbers of float8[], bigint[], timestamptz[]
+# An array: its dimensions, whether there are nulls, the elements' type, their number, the first one's place;
+# then of each element its length and its value, which is of eight bytes here.
+_PLAIN = bytes((0, 0, 0, 1, 0, 0, 0, 0))  # of one dimension, without nulls
+_HEADER, _LENGTH, _ELEMENT = 20, 4, 12
 
 
 async def fetch_columns(
@@ -32,17 +32,19 @@ async def fetch_columns(
     names: Sequence[LiteralString],
     parameters: Mapping[str, Any],
     *scalars: LiteralString,
-) -> list[bytes | None]:
-    """Return the named columns of `query`'s rows, in its order, each as a binary array; None: no rows.
+) -> tuple[list[NDArray[Any]], list[int]]:
+    """Return the named columns of `query`'s rows, in its order, as `decode` does.
 
-    After them come the values of the queries `scalars`, seen at the same instant.
+    With them come the values of the queries `scalars`, bigints (0 for null), seen at the same instant.
     """
-    statement = _statement(query, tuple(names), scalars)
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(statement, parameters)
-        result = cursor.pgresult
-        assert result is not None
-        return [result.get_value(0, i) for i in range(len(names) + len(scalars))]
+    cursor = connection.binary
+    await cursor.execute(_statement(query, tuple(names), scalars), parameters)
+    result = cursor.pgresult
+    assert result is not None
+    columns = decode(result, len(names))
+    values = [_integer(result.get_value(0, len(names) + place)) for place in range(len(scalars))]
+    result.clear()  # else the cursor would keep its bytes until it is used again
+    return columns, values
 
 
 @cache
@@ -53,37 +55,42 @@ def _statement(
     return f"SELECT {aggregates} FROM ({query}) AS row"  # noqa: S608 - both are the program's own text
 
 
-def floats(array: bytes | None) -> Floats:
-    """Return a binary float8[] without nulls as float64 of shape (n,)."""
-    return _elements(array, _FLOAT).astype(np.float64)
+def decode(result: PGresult, count: int) -> list[NDArray[Any]]:
+    """Return the first `count` values of a result's only row: binary arrays of the same length n.
+
+    Each is of shape (n,): a float8[] as float64, a bigint[] as int64, a timestamptz[] as epoch microseconds,
+    int64; no rows (null) as none. Raises ValueError for arrays with nulls, or of other lengths or types.
+    """
+    arrays = [result.get_value(0, place) or b"" for place in range(count)]
+    length = len(arrays[0])
+    number = max(0, length - _HEADER) // _ELEMENT
+    for array in arrays:
+        if len(array) != length or (number and array[: len(_PLAIN)] != _PLAIN):
+            raise ValueError("not arrays of the same length, of one dimension and without nulls")
+    # All at once, for with a few rows each call of numpy costs more than its work: their eight bytes each, in
+    # this machine's order, which then are taken for what they are.
+    first = _HEADER + _LENGTH if number else 0
+    values = np.ndarray((count, number), ">i8", b"".join(arrays), first, (length, _ELEMENT)).astype(np.int64)
+    floats = values.view(np.float64)
+    columns: list[NDArray[Any]] = []
+    for place in range(count):
+        kind = result.ftype(place)
+        if kind == _FLOATS:
+            columns.append(floats[place])
+        elif kind == _INSTANTS:
+            columns.append(values[place] + _POSTGRES_EPOCH)
+        elif kind == _INTEGERS:
+            columns.append(values[place])
+        else:
+            raise ValueError(f"arrays of PostgreSQL's type {kind} are not read by columns")
+    return columns
 
 
-def integer(value: bytes | None) -> int:
-    """Return a binary bigint; 0 for null."""
+def _integer(value: bytes | None) -> int:
     return int.from_bytes(value or b"", "big", signed=True)
-
-
-def integers(array: bytes | None) -> Ints:
-    """Return a binary bigint[] without nulls as int64 of shape (n,)."""
-    return _elements(array, _INTEGER).astype(np.int64)
-
-
-def instants(array: bytes | None) -> Ints:
-    """Return a binary timestamptz[] without nulls as epoch microseconds, int64 of shape (n,)."""
-    return integers(array) + _POSTGRES_EPOCH
 
 
 def instants_of(bars: pa.Table) -> Ints:
     """Return the column ts of bars as epoch microseconds, int64 of shape (n,)."""
     ts: Ints = bars.column("ts").to_numpy().astype("datetime64[us]").view(np.int64)
     return ts
-
-
-def _elements(array: bytes | None, element: np.dtype[np.void]) -> NDArray[Any]:
-    if array is None or len(array) < _HEADER.size:
-        return np.empty(0, dtype=element["value"])
-    dimensions, nulls, *_ = _HEADER.unpack_from(array)
-    if dimensions != 1 or nulls:
-        raise ValueError("not a one-dimensional array without nulls")
-    values: NDArray[Any] = np.frombuffer(array, element, offset=_HEADER.size)["value"]
-    return values

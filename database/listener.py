@@ -93,7 +93,7 @@ class Listener:
             pause = min(2 * pause, _MOST_PAUSE)
 
     async def _connect(self) -> Connection:
-        return await psycopg.AsyncConnection.connect(
+        return await Connection.connect(
             self._url,
             autocommit=True,
             connect_timeout=int(_ANSWER_SECONDS),

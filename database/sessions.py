@@ -10,18 +10,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from functools import cached_property
+from typing import Any
 
 import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
-
 logger = logging.getLogger("btcql.database")
 
 _CONNECT_SECONDS = 5
 _PAUSE_SECONDS = 0.25  # between looks for a database that is away
+
+
+class Connection(psycopg.AsyncConnection[TupleRow]):
+    """A session with a cursor that lasts as long as it does."""
+
+    @cached_property
+    def binary(self) -> psycopg.AsyncCursor[TupleRow]:
+        """The cursor, of results in binary: what it has of one query ends with the next.
+
+        A new one for each query would cost more than to decode a short answer.
+        """
+        return self.cursor(binary=True)
 
 
 class Sessions:
@@ -41,6 +52,7 @@ class Sessions:
         self._lookout: asyncio.Task[None] | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
+            connection_class=Connection,
             open=False,
             min_size=1,
             max_size=size,

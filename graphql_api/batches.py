@@ -16,7 +16,7 @@ and under which names, is graphql-core's answer in both cases (aliases, fragment
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -38,6 +38,7 @@ from graphql.pyutils import AwaitableOrValue, Path
 from numpy.typing import NDArray
 
 from btcql import calendar
+from database.columns import Floats
 
 T = TypeVar("T")
 
@@ -50,50 +51,31 @@ _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
 @dataclass(frozen=True)
 class Column:
-    """The values of one field, shape (n,); `scalar` is the name of the field's GraphQL type.
+    """What the values of one field are, shape (n,); `scalar` is the name of the field's GraphQL type.
 
     Float: float64, NaN is null; Int: int64; Boolean: bool; DateTime: epoch microseconds, int64; any other is
     an enum: integers, each the place of a member in `members`.
     """
 
     scalar: str
-    values: NDArray[Any]
     members: tuple[Enum, ...] = ()
 
-    def objects(self) -> list[Any]:
+    def objects(self, values: NDArray[Any]) -> list[Any]:
         """Return the values as resolvers return them."""
-        values: list[Any] = self.values.tolist()
+        listed: list[Any] = values.tolist()
         match self.scalar:
             case "Float":
-                return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
+                return [None if value != value else value for value in listed]  # noqa: PLR0124 - NaN
             case "DateTime":
-                return [calendar.to_datetime(value) for value in values]
+                return [calendar.to_datetime(value) for value in listed]
             case "Int" | "Boolean":
-                return values
-        return [self.members[value] for value in values]
-
-    def texts(self, kind: GraphQLOutputType, first: int, stop: int, *, nullable: bool) -> list[bytes] | None:
-        """Return the values first, ..., stop - 1 as JSON; None: one of them cannot be written (rule 4)."""
-        values = self.values[first:stop]
-        if isinstance(kind, GraphQLEnumType):
-            names = [orjson.dumps(kind.coerce_output_value(member)) for member in self.members]
-            return [names[value] for value in values.tolist()]
-        if self.scalar in _BOUNDS:
-            least, most = _BOUNDS[self.scalar]
-            if values.min() < least or values.max() > most:
-                return None
-        if self.scalar == "DateTime":
-            values = values.view("datetime64[us]")
-        text = orjson.dumps(np.ascontiguousarray(values), option=_OPTIONS)
-        # null is what orjson makes of NaN, and of infinity as well
-        if b"null" in text and not (nullable and not np.isinf(values).any()):
-            return None
-        return text[1:-1].split(b",")
+                return listed
+        return [self.members[value] for value in listed]
 
 
-@dataclass(frozen=True)
-class Batch(Sized, Iterable[T], Generic[T]):
-    """A list of flat objects: a column of equal length for each field, by its GraphQL name.
+@dataclass(frozen=True, eq=False)
+class Shape(Generic[T]):
+    """What the objects of a list have: a column for each field, by its GraphQL name.
 
     `make` takes one value of each, by the same names, and makes the object.
     """
@@ -101,18 +83,36 @@ class Batch(Sized, Iterable[T], Generic[T]):
     columns: Mapping[str, Column]
     make: Callable[..., T]
 
+
+@dataclass(eq=False)
+class Batch(Sized, Iterable[T], Generic[T]):
+    """A list of flat objects: the values of its columns, all of equal length.
+
+    Columns that are not selected may be missing if `make` does without them.
+    """
+
+    shape: Shape[T]
+    values: Mapping[str, NDArray[Any]]
+
     def __len__(self) -> int:
         """Return the number of objects."""
-        return len(next(iter(self.columns.values())).values)
+        return len(next(iter(self.values.values())))
 
     def __iter__(self) -> Iterator[T]:
         """Make the objects."""
-        for values in zip(*(column.objects() for column in self.columns.values()), strict=True):
-            yield self.make(**dict(zip(self.columns, values, strict=True)))
+        columns = self.shape.columns
+        listed = [columns[name].objects(values) for name, values in self.values.items()]
+        for values in zip(*listed, strict=True):
+            yield self.shape.make(**dict(zip(self.values, values, strict=True)))
 
 
 class BatchExecutor(Executor[Any]):
     """graphql-core's executor, with its own way for batches."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # by the identity of what is selected, which graphql-core keeps as long as the executor is there
+        self._layouts: dict[int, Layout] = {}
 
     def complete_list_value(
         self,
@@ -129,7 +129,10 @@ class BatchExecutor(Executor[Any]):
             kind = item.of_type if isinstance(item, GraphQLNonNull) else item
             if is_object_type(kind) and not kind.is_type_of:
                 selected = self.collect_subfields(kind, field_details_list).grouped_field_set
-                text = render(result, kind, selected)
+                layout = self._layouts.get(id(selected))
+                if layout is None or layout.shape is not result.shape:
+                    layout = self._layouts[id(selected)] = lay_out(result.shape, kind, selected)
+                text = render(result, layout)
                 if text is not None:
                     return orjson.Fragment(text)
             result = list(result)
@@ -138,61 +141,118 @@ class BatchExecutor(Executor[Any]):
         )
 
 
-def render(batch: Batch[Any], item: GraphQLObjectType, selected: GroupedFieldSet) -> bytes | None:
-    """Return the batch as JSON, with the selected fields of its items' type; None: the rules do not hold."""
-    if not len(batch):
-        return b"[]"
+class _Written(NamedTuple):
+    """A column that is to be written: whether null may be, in which part of a row, an enum's members."""
+
+    name: str
+    scalar: str
+    nullable: bool
+    part: int
+    members: Sequence[bytes]
+
+
+class Layout(NamedTuple):
+    """How the objects of one selection are written, if they can be.
+
+    row: the parts of an object's text from the end of the one before it, every other one for a column's
+    value; head, tail: what stands before its first value, and after its last.
+    """
+
+    shape: Shape[Any]
+    can_be: bool = False
+    head: bytes = b""
+    row: Sequence[bytes] = ()
+    tail: bytes = b""
+    floats: Sequence[_Written] = ()
+    others: Sequence[_Written] = ()
+
+
+def lay_out(shape: Shape[Any], item: GraphQLObjectType, selected: GroupedFieldSet) -> Layout:
+    """Return how the selected fields of objects of type `item` are written, by the rules 1 to 3."""
     columns: list[_Written] = []
     glue = [b"{"]  # what stands before each column's value, and after the last
     for key, details in selected.items():
         if any(at.name.value not in _DIRECTIVES for each in details for at in each.node.directives or ()):
-            return None
+            return Layout(shape)
         glue[-1] += b'"%b":' % key.encode() if glue == [b"{"] else b',"%b":' % key.encode()
         name = details[0].node.name.value
         if name == "__typename":
             glue[-1] += b'"%b"' % item.name.encode()
             continue
-        column, field = batch.columns.get(name), item.fields.get(name)
+        column, field = shape.columns.get(name), item.fields.get(name)
         if column is None or field is None or field.args:
-            return None
+            return Layout(shape)
         nullable = not isinstance(field.type, GraphQLNonNull)
         kind = field.type if nullable else field.type.of_type
         if getattr(kind, "name", None) != column.scalar:
-            return None
-        columns.append(_Written(column, kind, nullable))
+            return Layout(shape)
+        members = []
+        if isinstance(kind, GraphQLEnumType):
+            members = [orjson.dumps(kind.coerce_output_value(member)) for member in column.members]
+        columns.append(_Written(name, column.scalar, nullable, 2 * len(columns) + 1, members))
         glue.append(b"")
-    glue[-1] += b"}"
-    return _interleave(columns, glue, len(batch))
+    head, tail = glue[0], glue[-1] + b"}" if columns else b"}"
+    row = [part for before in (tail + b"," + head, *glue[1:-1]) for part in (before, b"")]
+    floats = [column for column in columns if column.scalar == "Float"]
+    others = [column for column in columns if column.scalar != "Float"]
+    return Layout(shape, can_be=True, head=head, row=row, tail=tail, floats=floats, others=others)
 
 
-class _Written(NamedTuple):
-    """A column that is to be written, as values of which type."""
-
-    column: Column
-    kind: GraphQLOutputType
-    nullable: bool
-
-
-def _interleave(columns: list[_Written], glue: list[bytes], rows: int) -> bytes | None:
-    """Return the rows' JSON: the columns' values with the glue before, between and after them.
-
-    None: one of the values cannot be written.
-    """
-    if not columns:
-        return b"[" + b",".join(glue * rows) + b"]"
-    between = [glue[-1] + b"," + glue[0], *glue[1:-1]]
+def render(batch: Batch[Any], layout: Layout) -> bytes | None:
+    """Return the batch as JSON; None: the rules do not hold."""
+    rows = len(batch)
+    if not rows:
+        return b"[]"
+    if not layout.can_be:
+        return None
+    if not layout.floats and not layout.others:
+        return b"[" + b",".join([layout.head + layout.tail] * rows) + b"]"
     blocks = []
     for first in range(0, rows, _BLOCK):
         stop = min(first + _BLOCK, rows)
-        parts = [b""] * (2 * len(columns) * (stop - first))
-        for place, (column, kind, nullable) in enumerate(columns):
-            texts = column.texts(kind, first, stop, nullable=nullable)
-            if texts is None:
-                return None
-            parts[2 * place :: 2 * len(columns)] = [between[place]] * (stop - first)
-            parts[2 * place + 1 :: 2 * len(columns)] = texts
+        parts = [*layout.row] * (stop - first)
+        if not _fill(parts, layout, batch.values, slice(first, stop)):
+            return None
         if not first:
-            parts[0] = b"[" + glue[0]
+            parts[0] = b"[" + layout.head
         blocks.append(b"".join(parts))
-    blocks.append(glue[-1] + b"]")
+    blocks.append(layout.tail + b"]")
     return b"".join(blocks)
+
+
+def _fill(parts: list[bytes], layout: Layout, values: Mapping[str, NDArray[Any]], rows: slice) -> bool:
+    """Write the values of some rows to their parts; return whether each can be written (rule 4)."""
+    width, count = len(layout.row), rows.stop - rows.start
+    if floats := layout.floats:
+        # all at once: for a few rows a call costs more than its work
+        text = orjson.dumps(np.concatenate([values[column.name][rows] for column in floats]), option=_OPTIONS)
+        # null is what orjson makes of NaN, and of infinity as well
+        if b"null" in text and not all(_can_be_written(column, values[column.name]) for column in floats):
+            return False
+        texts = text[1:-1].split(b",")
+        for place, column in enumerate(floats):
+            parts[column.part :: width] = texts[place * count : (place + 1) * count]
+    for column in layout.others:
+        written = _texts(column, values[column.name][rows])
+        if written is None:
+            return False
+        parts[column.part :: width] = written
+    return True
+
+
+def _texts(column: _Written, values: NDArray[Any]) -> list[bytes] | None:
+    """Return the values of a column that is not of Floats as JSON; None: one of them cannot be written."""
+    if column.members:
+        return [column.members[value] for value in values.tolist()]
+    if column.scalar in _BOUNDS:
+        least, most = _BOUNDS[column.scalar]
+        if np.minimum.reduce(values) < least or np.maximum.reduce(values) > most:
+            return None
+    if column.scalar == "DateTime":
+        values = values.view("datetime64[us]")
+    return orjson.dumps(np.ascontiguousarray(values), option=_OPTIONS)[1:-1].split(b",")
+
+
+def _can_be_written(column: _Written, values: Floats) -> bool:
+    """Return whether Floats are null only where they may be, and none of them is infinite."""
+    return not (np.isinf(values) if column.nullable else ~np.isfinite(values)).any()

@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 import strawberry
+from numpy.typing import NDArray
 from strawberry import Private
 
 from btcql.averages import Averages
 from btcql.records import AverageKind
 from database.columns import Floats, Ints
 from database.readers.bars import COLUMNS
-from graphql_api.batches import Batch, Column
+from graphql_api.batches import Batch, Column, Shape
 from graphql_api.context import typed
 from graphql_api.grids import Grid
 from graphql_api.inputs import PointStatus
@@ -43,6 +44,17 @@ class Candle:
     filled: bool
 
 
+_CANDLE = Shape(
+    {
+        "start": Column("DateTime"),
+        **{name: Column("Int" if name == "observed" else "Float") for name in COLUMNS},
+        "complete": Column("Boolean"),
+        "filled": Column("Boolean"),
+    },
+    partial(Candle, **dict.fromkeys(COLUMNS, _UNREAD)),
+)
+
+
 @strawberry.type
 class CandleColumns:
     """The bars by column, in the order of the points."""
@@ -69,14 +81,8 @@ class CandleSeries:
     def points(self) -> Batch[Candle]:
         """Return one node per bar."""
         grid = self.grid
-        columns = {
-            "start": Column("DateTime", grid.start),
-            "complete": Column("Boolean", grid.complete),
-            "filled": Column("Boolean", grid.filled),
-        }
-        for name, values in grid.columns.items():
-            columns[name] = Column("Int" if name == "observed" else "Float", values)
-        return Batch(columns, partial(Candle, **dict.fromkeys(COLUMNS, _UNREAD)))
+        values = {"start": grid.start, "complete": grid.complete, "filled": grid.filled, **grid.columns}
+        return Batch(_CANDLE, values)
 
     @strawberry.field
     def columns(self) -> CandleColumns:
@@ -94,6 +100,18 @@ class MovingAveragePoint:
     close: float | None
     observations: int
     status: PointStatus
+
+
+_AVERAGE = Shape(
+    {
+        "start": Column("DateTime"),
+        "value": Column("Float"),
+        "close": Column("Float"),
+        "observations": Column("Int"),
+        "status": Column("PointStatus", _STATUS),
+    },
+    MovingAveragePoint,
+)
 
 
 @strawberry.type
@@ -120,14 +138,15 @@ class MovingAverageSeries:
     @typed(list[MovingAveragePoint])
     def points(self) -> Batch[MovingAveragePoint]:
         """Return one node per bar."""
-        columns = {
-            "start": Column("DateTime", self.start),
-            "value": Column("Float", self.averages.value),
-            "close": Column("Float", self.close),
-            "observations": Column("Int", self.averages.observations),
-            "status": Column("PointStatus", self.averages.status, _STATUS),
+        averages = self.averages
+        values: dict[str, NDArray[Any]] = {
+            "start": self.start,
+            "value": averages.value,
+            "close": self.close,
+            "observations": averages.observations,
+            "status": averages.status,
         }
-        return Batch(columns, MovingAveragePoint)
+        return Batch(_AVERAGE, values)
 
     @strawberry.field
     def columns(self) -> MovingAverageColumns:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from btcql import calendar
 from btcql.records import Interval
-from database.columns import Floats, Ints, fetch_columns, floats, instants, integer, integers
+from database.columns import Floats, Ints, fetch_columns
 from database.pool import Connection
 from database.queries import query
 
@@ -28,7 +28,6 @@ _BY_INTERVAL: dict[Interval, tuple[str, dict[str, Any]]] = {
 }
 
 COLUMNS: tuple[LiteralString, ...] = ("open", "high", "low", "close", "volume", "observed")
-_INTEGERS = {"observed", "minutes"}
 _SUMMED: tuple[LiteralString, ...] = (*COLUMNS, "close_sum", "minutes")
 
 
@@ -194,14 +193,10 @@ async def _fetch(
     """Return where the bars begin, the columns of these names, and the data's version."""
     name, parameters = _BY_INTERVAL[interval]
     parameters = {**_bounds(symbol, start, end), **parameters}
-    ts, *columns, version = await fetch_columns(
+    (ts, *columns), (version,) = await fetch_columns(
         connection, query(name), ("ts", *names), parameters, query("fetch_version")
     )
-    decoded = {
-        name: (integers if name in _INTEGERS else floats)(column)
-        for name, column in zip(names, columns, strict=True)
-    }
-    return instants(ts), decoded, integer(version)
+    return ts, dict(zip(names, columns, strict=True)), version
 
 
 def _bounds(symbol: str, start: int, end: int) -> dict[str, Any]:

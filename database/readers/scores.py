@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from database.columns import Floats, Ints, fetch_columns, floats, integers
+from database.columns import Floats, Ints, fetch_columns
 from database.pool import Connection
 from database.queries import query
 
@@ -46,15 +46,13 @@ async def fetch_issued(
         "retrospective": retrospective,
     }
     names = ("forecast_id", "day", "first", "last_close", "horizons")
-    columns = await fetch_columns(connection, query("fetch_issued"), names, parameters)
-    ids, day, first, last_close, horizons = columns
-    return Issued(integers(ids), integers(day), integers(first), floats(last_close), integers(horizons))
+    columns, _ = await fetch_columns(connection, query("fetch_issued"), names, parameters)
+    return Issued(*columns)
 
 
 async def fetch_quantiles(connection: Connection, forecasts: Ints, end: date) -> Said:
     """Return what the forecasts of these ids said of the days before `end`."""
     parameters = {"forecasts": forecasts.tolist(), "end": end}
     names = ("forecast_id", "horizon", "probability", "price")
-    columns = await fetch_columns(connection, query("fetch_quantiles"), names, parameters)
-    ids, horizon, probability, price = columns
-    return Said(integers(ids), integers(horizon), floats(probability), floats(price))
+    columns, _ = await fetch_columns(connection, query("fetch_quantiles"), names, parameters)
+    return Said(*columns)

@@ -14,7 +14,7 @@ from graphql import ExecutionResult, Executor, execute_sync, parse, validate
 from strawberry.schema.config import StrawberryConfig
 
 from graphql_api import batches
-from graphql_api.batches import Batch, BatchExecutor, Column
+from graphql_api.batches import Batch, BatchExecutor, Column, Shape
 from graphql_api.context import typed
 from graphql_api.scalars import SCALARS
 from tests.api.serving import Api
@@ -51,18 +51,29 @@ class Row:
         return Inner(name=f"row {self.count}")
 
 
+ROW = Shape(
+    {
+        "at": Column("DateTime"),
+        "value": Column("Float"),
+        "maybe": Column("Float"),
+        "count": Column("Int"),
+        "flag": Column("Boolean"),
+        "mood": Column("Mood", tuple(Mood)),
+    },
+    Row,
+)
+
+
 def batch(**changed: Any) -> Batch[Row]:
-    columns = {
-        "at": Column("DateTime", _MIDNIGHT + np.arange(5) * 86_400_000_001),
-        "value": Column("Float", np.array([0.1 + 0.2, 1e22, -0.0, 5e-324, 60_000.01])),
-        "maybe": Column("Float", np.array([np.nan, 1.5, np.nan, 100.0, 1e-7])),
-        "count": Column("Int", np.array([0, -1, 2**31 - 1, -(2**31), 7])),
-        "flag": Column("Boolean", np.array([True, False, True, True, False])),
-        "mood": Column("Mood", np.array([1, 0, 1, 1, 0]), tuple(Mood)),
+    values = {
+        "at": _MIDNIGHT + np.arange(5) * 86_400_000_001,
+        "value": np.array([0.1 + 0.2, 1e22, -0.0, 5e-324, 60_000.01]),
+        "maybe": np.array([np.nan, 1.5, np.nan, 100.0, 1e-7]),
+        "count": np.array([0, -1, 2**31 - 1, -(2**31), 7]),
+        "flag": np.array([True, False, True, True, False]),
+        "mood": np.array([1, 0, 1, 1, 0]),
     }
-    for name, values in changed.items():
-        columns[name] = Column(columns[name].scalar, np.array(values), columns[name].members)
-    return Batch(columns, Row)
+    return Batch(ROW, values | {name: np.array(given) for name, given in changed.items()})
 
 
 @strawberry.type
@@ -195,25 +206,20 @@ def test_a_year_beyond_the_calendar_is_no_text() -> None:
 
 def test_a_list_longer_than_a_block_is_rendered_whole(rendered: Counted) -> None:
     for length in (1, 1023, 1024, 1025, 3000):
-        columns = {
-            name: Column(column.scalar, np.resize(column.values, length), column.members)
-            for name, column in batch().columns.items()
-        }
-        answer = same(f"{{ rows {{ {ALL} }} }}", Batch(columns, Row))
+        values = {name: np.resize(column, length) for name, column in batch().values.items()}
+        answer = same(f"{{ rows {{ {ALL} }} }}", Batch(ROW, values))
         assert len(answer["data"]["rows"]) == length
     assert None not in rendered
 
 
 def test_an_empty_list_is_one(rendered: Counted) -> None:
-    empty = Batch(
-        {name: Column(c.scalar, c.values[:0], c.members) for name, c in batch().columns.items()}, Row
-    )
+    empty = Batch(ROW, {name: column[:0] for name, column in batch().values.items()})
     assert same("{ rows { at inner { name } } }", empty)["data"] == {"rows": []}
 
 
 def test_instants_are_written_as_the_scalar_writes_them() -> None:
     instants = [0, 1, 1_000_000, -1, 999_999, *(year_start(year) for year in (1, 999, 1969, 2024, 9999))]
-    repeated = {name: np.resize(column.values, len(instants)) for name, column in batch().columns.items()}
+    repeated = {name: np.resize(column, len(instants)) for name, column in batch().values.items()}
     assert same("{ rows { at } }", batch(**{**repeated, "at": instants}))["errors"] == []
 
 
