@@ -77,7 +77,7 @@ class Gate:
     def recognize(self, scope: Scope) -> Client | None:
         """Return who asks, as `identify` would, if that takes no question to the database; else None."""
         client: Client | None = None
-        if _TELLING.isdisjoint(name for name, _ in scope["headers"]):
+        if _TELLING.isdisjoint(dict(scope["headers"])):
             if self._access.anonymous_scopes:
                 peer = scope["client"][0] if scope["client"] else None
                 client = self._anonymous(limited_as(client_address(peer, (), ())))

@@ -21,7 +21,7 @@ R = TypeVar("R")
 Resolver = TypeVar("Resolver", bound=Callable[..., object])
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)  # not frozen: to be so would cost each request more than its rate limit
 class Context:
     """One request: the database, and the instant (epoch microseconds) that it takes for now throughout.
 
@@ -69,7 +69,7 @@ class Context:
 
         Each field that it selects is one of its words: a word more can only make more be read.
         """
-        return names if self.words is None else tuple(name for name in names if name in self.words)
+        return names if self.words is None else tuple(filter(self.words.__contains__, names))
 
     def remembered(self, symbol: str) -> MarketFacts | None:
         """Return what is known of a market from before, None if nothing is."""

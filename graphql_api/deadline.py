@@ -24,38 +24,42 @@ async def attend(request: Request, answer: Awaitable[T]) -> T:
     """
     task = asyncio.current_task()
     assert task is not None
-    watching: list[asyncio.Task[None]] = []
-    gone = False
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + SECONDS
+    begun: list[asyncio.Task[None] | asyncio.TimerHandle] = []
+    ended: Exception | None = None
+
+    def end(reason: Exception) -> None:
+        nonlocal ended
+        if ended is None:
+            ended = reason
+            task.cancel()
 
     async def watch() -> None:
-        nonlocal gone
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        gone = True
-        task.cancel()
+        end(ClientDisconnect())
 
-    loop = asyncio.get_running_loop()
-    limit, ends = asyncio.timeout(None), loop.time() + SECONDS
+    def begin() -> None:
+        begun.append(loop.create_task(watch()))
+        begun.append(loop.call_at(ends, end, _too_late()))
 
-    def begin_watching() -> None:
-        limit.reschedule(ends)
-        watching.append(loop.create_task(watch()))
-
-    timer = loop.call_later(_QUICK_SECONDS, begin_watching)
+    timer = loop.call_later(_QUICK_SECONDS, begin)
     try:
-        async with limit:
-            return await answer
-    except TimeoutError:
-        raise QueryError(
-            "TIMEOUT",
-            f"the answer took more than {SECONDS:g} s: ask for fewer fields, a shorter range or a "
-            "coarser interval",
-        ) from None
-    except asyncio.CancelledError:
-        if gone and task.uncancel() == 0:
-            raise ClientDisconnect from None
+        return await answer
+    except BaseException as error:
+        if ended is not None and task.uncancel() == 0 and isinstance(error, asyncio.CancelledError):
+            raise ended from None
         raise
     finally:
         timer.cancel()
-        for watcher in watching:
-            watcher.cancel()
+        for watching in begun:
+            watching.cancel()
+
+
+def _too_late() -> QueryError:
+    return QueryError(
+        "TIMEOUT",
+        f"the answer took more than {SECONDS:g} s: ask for fewer fields, a shorter range or a "
+        "coarser interval",
+    )

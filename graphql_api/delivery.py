@@ -29,7 +29,9 @@ async def deliver(
     if encoded.is_worth_compressing and takes_gzip(request.headers.get("accept-encoding", "")):
         body = await encoded.compressed()
         own["content-encoding"] = "gzip"
-    return Response(body, status, own, f"{media_type}; charset=utf-8")
+    response = Response(body, status)
+    response.raw_headers += _encoded((*own.items(), ("content-type", f"{media_type}; charset=utf-8")))
+    return response
 
 
 async def deliver_found(
@@ -49,6 +51,12 @@ async def deliver_found(
     if has_tag(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers={**headers, "vary": VARY})
     return await deliver(request, kept.encoded, 200, headers, media_type)
+
+
+@lru_cache(maxsize=64)
+def _encoded(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+    """Return headers as they are sent: most answers have the same."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 @lru_cache(maxsize=64)

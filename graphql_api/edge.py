@@ -7,7 +7,8 @@ browsers are to keep to), masks what nobody foresaw, and tells log and metrics h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from functools import lru_cache
 from os import urandom
 from time import perf_counter
 
@@ -91,7 +92,7 @@ class CrossOrigin(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with starlette's answer to a page where it names its origin."""
-        if any(name == b"origin" for name, _ in scope.get("headers", ())):
+        if b"origin" in dict(scope.get("headers", ())):
             await super().__call__(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -106,6 +107,7 @@ class Edge:
         self._app, self._reports, self._tracing = app, reports, tracing
         policy = b"cross-origin" if any_origin else b"same-origin"
         self._headers = (*_SECURITY, (b"cross-origin-resource-policy", policy))
+        self._names = [name for name, _ in self._headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, and its answer back."""
@@ -150,8 +152,8 @@ class Edge:
 
     def _complete(self, given: Iterable[Header], seen: Exchange, status: int) -> list[Header]:
         headers = list(given)
-        names = {name for name, _ in headers}
-        headers += [header for header in self._headers if header[0] not in names]
+        names = dict(headers)
+        headers += self._headers if names.keys().isdisjoint(self._names) else self._lacking(names)
         headers.append((b"x-request-id", seen.request_id.encode()))
         if not seen.gated:
             _vary(headers, (b"origin",))
@@ -172,25 +174,33 @@ class Edge:
                 headers.append((b"retry-after", b"%d" % standing.wait))
         return headers
 
+    def _lacking(self, names: Container[bytes]) -> list[Header]:
+        """Return the headers of every answer that are not among these names."""
+        return [header for header in self._headers if header[0] not in names]
+
 
 def _begin(headers: Iterable[Header]) -> Exchange:
-    request_id, trace_id = "", None
-    for name, value in headers:
-        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
-            request_id = value.decode()
-        elif name == b"traceparent" and (traced := _TRACE.fullmatch(value)):
-            trace_id = traced[1].decode()
-    return Exchange(request_id or urandom(16).hex(), trace_id)
+    given = dict(headers)
+    request_id, traced = given.get(b"x-request-id", b""), _TRACE.fullmatch(given.get(b"traceparent", b""))
+    return Exchange(
+        request_id.decode() if _SANE_ID.fullmatch(request_id) else urandom(16).hex(),
+        traced[1].decode() if traced else None,
+    )
 
 
-def _vary(headers: list[Header], names: Iterable[bytes]) -> None:
+def _vary(headers: list[Header], names: tuple[bytes, ...]) -> None:
     """Tell caches that the answer depends on these request headers too."""
     for place, (name, value) in enumerate(headers):
         if name == b"vary":
-            known = value.lower()
-            headers[place] = name, b", ".join([value, *(name for name in names if name not in known)])
+            headers[place] = name, _varying(value, names)
             return
     headers.append((b"vary", b", ".join(names)))
+
+
+@lru_cache(maxsize=64)
+def _varying(value: bytes, names: tuple[bytes, ...]) -> bytes:
+    known = value.lower()
+    return b", ".join([value, *(name for name in names if name not in known)])
 
 
 async def _answer_masked(error: Exception, send: Send) -> None:

@@ -16,7 +16,6 @@ not kept: they are graphql-core's to tell of, every time.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from copy import copy
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,7 +24,9 @@ from graphql import (
     FieldNode,
     GraphQLError,
     GraphQLField,
+    GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLOutputType,
     GraphQLResolveInfo,
     GraphQLSchema,
     ListValueNode,
@@ -39,7 +40,7 @@ from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.execution.executor import CollectedErrors
 from graphql.execution.values import VariableValues
 from graphql.language import DocumentNode
-from graphql.pyutils import AwaitableOrValue, Path, UndefinedType
+from graphql.pyutils import AwaitableOrValue, Path, Undefined, UndefinedType
 
 from graphql_api.batches import BatchExecutor
 from graphql_api.directness import DirectResolver
@@ -71,7 +72,8 @@ class PlannedExecutor(BatchExecutor):
 
     def renewed(self, context: Any, variables: VariableValues) -> PlannedExecutor:
         """Return an executor of the same operation for another execution."""
-        executor = copy(self)
+        executor = object.__new__(PlannedExecutor)
+        executor.__dict__.update(self.__dict__)  # what copy() comes to
         executor.context_value, executor.variable_values = context, variables
         executor.collected_errors = CollectedErrors()
         executor.background_futures, executor.pending_incremental_futures = set(), set()
@@ -123,6 +125,30 @@ class PlannedExecutor(BatchExecutor):
         if self.is_awaitable(completed):
             return self._settle(completed, field, field_details_list, path)
         return completed
+
+    def complete_value(
+        self,
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> AwaitableOrValue[Any]:
+        """Complete a value, as graphql-core's method does; objects of a type that takes any, at once."""
+        kind = return_type.of_type if isinstance(return_type, GraphQLNonNull) else return_type
+        if (
+            not isinstance(kind, GraphQLObjectType)
+            or kind.is_type_of
+            or result is None
+            or result is Undefined
+            or isinstance(result, Exception)
+        ):
+            return super().complete_value(
+                return_type, field_details_list, info, path, result, position_context
+            )
+        selected = self.collect_subfields(kind, field_details_list).grouped_field_set
+        return self.execute_fields(kind, result, path, selected, None)
 
     async def _settle(
         self, completed: Awaitable[Any], field: _Field, details: FieldDetailsList, path: Path

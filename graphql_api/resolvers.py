@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from datetime import datetime
 
 import numpy as np
@@ -126,7 +125,7 @@ async def read_moving_average(
 
 
 async def read_bars(
-    context: Context, facts: MarketFacts, span: Span, names: Collection[str] = reader.COLUMNS
+    context: Context, facts: MarketFacts, span: Span, names: tuple[str, ...] = reader.COLUMNS
 ) -> reader.Bars:
     """Return the bars of `span` that exist, with the columns of these names."""
     bars = await context.read(reader.fetch_bars, facts.symbol, span.interval, span.start, span.end, names)

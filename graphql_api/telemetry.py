@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import Scope
@@ -53,24 +55,12 @@ class Telemetry:
             buckets=_COSTS,
             registry=self._registry,
         )
-        self._statuses = Counter(
-            "btcql_responses", "answers by their HTTP status", ["status"], registry=self._registry
-        )
-        self._errors = Counter(
-            "btcql_errors", "errors in answers, by the contract's code", ["code"], registry=self._registry
-        )
-        self._bytes = Counter("btcql_response_bytes", "of the answers' bodies", registry=self._registry)
-        self._cache = Counter(
-            "btcql_answer_cache",
-            "answers by what the cache had: hit, miss, stale",
-            ["result"],
-            registry=self._registry,
-        )
+        self._tallies = _Tallies()
+        self._registry.register(self._tallies)
         self._registry.register(_PoolFigures(pool_stats))
         self._names: set[str] = set()
         # a label's series, found once
         self._seconds_of, self._cost_of = cache(self._seconds.labels), cache(self._cost.labels)
-        self._status_of = cache(self._statuses.labels)
 
     def report(self, seen: Exchange, scope: Scope, status: int, size: int, seconds: float) -> None:
         """Count a request that was answered with `status` and `size` bytes after `seconds`."""
@@ -79,12 +69,7 @@ class Telemetry:
             self._seconds_of(operation).observe(seconds)
             if seen.cost:
                 self._cost_of(operation).observe(seen.cost)
-        self._status_of(str(status)).inc()
-        self._bytes.inc(size)
-        for code in seen.codes:
-            self._errors.labels(code).inc()
-        if seen.cache is not None:
-            self._cache.labels(seen.cache).inc()
+        self._tallies.count(seen, status, size)
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus reads."""
@@ -104,6 +89,38 @@ class Telemetry:
             return "other"
         self._names.add(seen.operation)
         return seen.operation
+
+
+class _Tallies(Collector):
+    """What answers were, counted as plain numbers: the library's own counters take a lock each time."""
+
+    def __init__(self) -> None:
+        self._statuses, self._codes, self._cache = Counter[int](), Counter[str](), Counter[str]()
+        self._bytes = 0
+
+    def count(self, seen: Exchange, status: int, size: int) -> None:
+        """Count an answer."""
+        self._statuses[status] += 1
+        self._bytes += size
+        for code in seen.codes:
+            self._codes[code] += 1
+        if seen.cache is not None:
+            self._cache[seen.cache] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each figure."""
+        yield _counted("btcql_responses", "answers by their HTTP status", "status", self._statuses)
+        yield _counted("btcql_errors", "errors in answers, by the contract's code", "code", self._codes)
+        yield CounterMetricFamily("btcql_response_bytes", "of the answers' bodies", self._bytes)
+        about = "answers by what the cache had: hit, miss, stale"
+        yield _counted("btcql_answer_cache", about, "result", self._cache)
+
+
+def _counted(name: str, about: str, label: str, counts: Mapping[Any, int]) -> Metric:
+    family = CounterMetricFamily(name, about, labels=[label])
+    for value, number in counts.items():
+        family.add_metric([str(value)], number)
+    return family
 
 
 class _PoolFigures(Collector):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, LiteralString
 
 from numpy.typing import NDArray
@@ -83,14 +84,13 @@ async def fetch_bars(
     interval: Interval,
     start: int,
     end: int,
-    names: Collection[str] = COLUMNS,
+    names: tuple[str, ...] = COLUMNS,
 ) -> Bars:
     """Return the bars that begin in [start, end), epoch microseconds; both bounds are bounds of bars.
 
     `names` are the columns to read, some of COLUMNS; close is read in any case, for it tells what is missing.
     """
-    read = [name for name in COLUMNS if name == "close" or name in names]
-    return Bars(*await _fetch(connection, read, symbol, interval, start, end))
+    return Bars(*await _fetch(connection, _with_close(names), symbol, interval, start, end))
 
 
 async def fetch_summed_bars(
@@ -182,9 +182,14 @@ async def _fetch_kept_close(connection: Connection, symbol: str, end: int) -> tu
     return None if row is None else (calendar.microseconds(row[0]), row[1], row[2])
 
 
+@cache
+def _with_close(names: tuple[str, ...]) -> tuple[LiteralString, ...]:
+    return tuple(name for name in COLUMNS if name == "close" or name in names)
+
+
 async def _fetch(
     connection: Connection,
-    names: Sequence[LiteralString],
+    names: tuple[LiteralString, ...],
     symbol: str,
     interval: Interval,
     start: int,
