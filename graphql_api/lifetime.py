@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from graphql import GraphQLObjectType, GraphQLSchema
 
 from btcql import calendar
-from btcql.records import Interval
 from database.listener import DataState
 from database.readers.markets import MarketFacts
 from graphql_api.inputs import RangeInput
@@ -32,7 +31,7 @@ from graphql_api.ranges import Span
 
 _SECOND = 1_000_000
 FOREVER = 2**62  # epoch microseconds
-_BOUNDARIES = (calendar.SETTLING, calendar.OVERDUE)  # of a day
+_BOUNDARIES = (calendar.SETTLING, calendar.OVERDUE)  # of a day, ascending
 _CLOSED_SECONDS = 3_600
 _UNSETTLED = _SECOND
 _SHORT = {"ageSeconds": _SECOND, "pipeline": 0, "nextRefreshAt": 0}
@@ -139,5 +138,8 @@ def cache_control(closed_until: int, now: int, *, shared: bool) -> str:
 
 def next_boundary(now: int) -> int:
     """Return the next instant at which the clock alone changes answers."""
-    midnight = calendar.floor(now, Interval.DAY)
-    return min(at for day in (0, 1) for b in _BOUNDARIES if (at := midnight + day * calendar.DAY + b) > now)
+    midnight = now - now % calendar.DAY
+    for boundary in _BOUNDARIES:
+        if midnight + boundary > now:
+            return midnight + boundary
+    return midnight + calendar.DAY + _BOUNDARIES[0]

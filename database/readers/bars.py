@@ -167,7 +167,7 @@ async def fetch_price(
     """
     for start in (max(first, end - 7 * calendar.DAY), first):
         if start < end:
-            cursor = await connection.execute(query("fetch_price"), _bounds(symbol, start, end))
+            cursor = await connection.binary.execute(query("fetch_price"), _bounds(symbol, start, end))
             row = await cursor.fetchone()
             if row is not None:
                 return calendar.microseconds(row[0]), row[1], row[2]
