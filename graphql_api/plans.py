@@ -21,6 +21,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 from graphql import (
+    ExecutionResult,
+    ExperimentalIncrementalExecutionResults,
     FieldNode,
     GraphQLError,
     GraphQLField,
@@ -66,7 +68,7 @@ class PlannedExecutor(BatchExecutor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._root: list[GroupedFieldSet] = []
+        self._root: list[tuple[GraphQLObjectType, GroupedFieldSet]] = []
         # by the identity of the lists of their nodes, which are kept by `_root` and by graphql-core's memory
         self._fields: dict[int, _Field] = {}
 
@@ -79,6 +81,19 @@ class PlannedExecutor(BatchExecutor):
         executor.background_futures, executor.pending_incremental_futures = set(), set()
         return executor
 
+    def execute_operation(
+        self, serially: bool | None = None
+    ) -> AwaitableOrValue[ExecutionResult | ExperimentalIncrementalExecutionResults]:
+        """Execute the operation, as graphql-core's method does, but for the root's fields that are known."""
+        if not self._root:
+            return super().execute_operation(serially)
+        root, grouped_field_set = self._root[0]
+        try:
+            data = self.execute_fields(root, self.root_value, None, grouped_field_set, None)
+        except GraphQLError as error:
+            return self._fail(error)
+        return self.build_response(data) if isinstance(data, dict) else self._respond(data)
+
     def execute_collected_root_fields(
         self,
         root_type: GraphQLObjectType,
@@ -87,11 +102,11 @@ class PlannedExecutor(BatchExecutor):
         serially: bool,
         new_defer_usages: Sequence[Any],
     ) -> AwaitableOrValue[dict[str, Any]]:
-        """Execute the root's fields: those that were collected first."""
-        if not self._root:
-            self._root.append(grouped_field_set)
+        """Execute the root's fields, and keep them for the next executions of a query."""
+        if not serially:
+            self._root.append((root_type, grouped_field_set))
         return super().execute_collected_root_fields(
-            root_type, root_value, self._root[0], serially, new_defer_usages
+            root_type, root_value, grouped_field_set, serially, new_defer_usages
         )
 
     def execute_field(
@@ -149,6 +164,19 @@ class PlannedExecutor(BatchExecutor):
             )
         selected = self.collect_subfields(kind, field_details_list).grouped_field_set
         return self.execute_fields(kind, result, path, selected, None)
+
+    async def _respond(
+        self, data: Awaitable[dict[str, Any]]
+    ) -> ExecutionResult | ExperimentalIncrementalExecutionResults:
+        try:
+            return self.build_response(await data)
+        except GraphQLError as error:
+            return self._fail(error)
+
+    def _fail(self, error: GraphQLError) -> ExecutionResult | ExperimentalIncrementalExecutionResults:
+        """Return the response without data: the error has come up to the root."""
+        self.collected_errors.add(error, None)
+        return self.build_response(None)
 
     async def _settle(
         self, completed: Awaitable[Any], field: _Field, details: FieldDetailsList, path: Path
