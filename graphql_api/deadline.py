@@ -47,14 +47,16 @@ async def attend(request: Request, answer: Awaitable[T]) -> T:
     timer = loop.call_later(_QUICK_SECONDS, begin)
     try:
         return await answer
-    except BaseException as error:
-        if ended is not None and task.uncancel() == 0 and isinstance(error, asyncio.CancelledError):
+    except asyncio.CancelledError:
+        if ended is not None and task.cancelling() == 1:
             raise ended from None
         raise
     finally:
         timer.cancel()
         for watching in begun:
             watching.cancel()
+        if ended is not None:  # also where the answer was there already when its end came
+            task.uncancel()
 
 
 def _too_late() -> QueryError:

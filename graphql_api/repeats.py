@@ -165,11 +165,13 @@ async def _receive_at_once(receive: Receive) -> Message | None:
     try:
         return await receive()
     except asyncio.CancelledError:
-        if is_late and task.uncancel() == 0:
+        if is_late and task.cancelling() == 1:
             return None
         raise
     finally:
         timer.cancel()
+        if is_late:
+            task.uncancel()
 
 
 def _beginning_with(first: Message | None, receive: Receive) -> Receive:
