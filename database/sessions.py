@@ -30,7 +30,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     def binary(self) -> psycopg.AsyncCursor[TupleRow]:
         """The cursor, of results in binary: what it has of one query ends with the next.
 
-        A new one for each query would cost more than to decode a short answer.
+        A new one for each query would take a fifth of the time of a short read.
         """
         return self.cursor(binary=True)
 

@@ -227,7 +227,7 @@ def _fill(parts: list[bytes], layout: Layout, values: Mapping[str, NDArray[Any]]
         # all at once: for a few rows a call costs more than its work
         text = orjson.dumps(np.concatenate([values[column.name][rows] for column in floats]), option=_OPTIONS)
         # null is what orjson makes of NaN, and of infinity as well
-        if b"null" in text and not all(_can_be_written(column, values[column.name]) for column in floats):
+        if b"null" in text and not all(_can_be_written(each, values[each.name][rows]) for each in floats):
             return False
         texts = text[1:-1].split(b",")
         for place, column in enumerate(floats):

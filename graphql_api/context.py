@@ -21,7 +21,7 @@ R = TypeVar("R")
 Resolver = TypeVar("Resolver", bound=Callable[..., object])
 
 
-@dataclass(eq=False, slots=True)  # not frozen: to be so would cost each request more than its rate limit
+@dataclass(eq=False, slots=True)  # not frozen: that takes twice as long to make, and each request makes two
 class Context:
     """One request: the database, and the instant (epoch microseconds) that it takes for now throughout.
 

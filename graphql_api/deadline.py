@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -16,47 +16,65 @@ _QUICK_SECONDS = 0.1  # most answers are there before it is worth to look at the
 T = TypeVar("T")
 
 
+class Ending:
+    """Something that may end the task at hand, and then is what the `with` raises.
+
+    What `asyncio.timeout` is for time alone, with a fraction of its calls: each request has two of these.
+    """
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._reason: Exception | None = None
+
+    def end(self, reason: Exception) -> None:
+        """Cancel the task, for the first reason that is given."""
+        if self._reason is None:
+            self._reason = reason
+            self._task.cancel()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Raise the reason, unless others cancelled the task too, or what it did was there already."""
+        if self._reason is None:
+            return
+        others = self._task.uncancel()
+        if kind is asyncio.CancelledError and not others:
+            raise self._reason from None
+
+
 async def attend(request: Request, answer: Awaitable[T]) -> T:
     """Return the answer, else cancel it, which ends what the database does for it.
 
     Raises QueryError (TIMEOUT) after SECONDS, ClientDisconnect once the client has left. The request's
     body must have been read.
     """
-    task = asyncio.current_task()
-    assert task is not None
     loop = asyncio.get_running_loop()
     ends = loop.time() + SECONDS
     begun: list[asyncio.Task[None] | asyncio.TimerHandle] = []
-    ended: Exception | None = None
-
-    def end(reason: Exception) -> None:
-        nonlocal ended
-        if ended is None:
-            ended = reason
-            task.cancel()
+    ending = Ending()
 
     async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        end(ClientDisconnect())
+        ending.end(ClientDisconnect())
 
     def begin() -> None:
         begun.append(loop.create_task(watch()))
-        begun.append(loop.call_at(ends, end, _too_late()))
+        begun.append(loop.call_at(ends, ending.end, _too_late()))
 
     timer = loop.call_later(_QUICK_SECONDS, begin)
     try:
-        return await answer
-    except asyncio.CancelledError:
-        if ended is not None and task.cancelling() == 1:
-            raise ended from None
-        raise
+        with ending:
+            return await answer
     finally:
         timer.cancel()
         for watching in begun:
             watching.cancel()
-        if ended is not None:  # also where the answer was there already when its end came
-            task.uncancel()
 
 
 def _too_late() -> QueryError:

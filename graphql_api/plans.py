@@ -5,7 +5,7 @@ with which arguments, often on nothing else either. Yet graphql-core finds it al
 good part of a short answer's time. Here the executor of an operation's first execution is the plan of the
 next ones. Each is a copy of it, which shares what was found:
 
-1  the fields that each selection set comes to (graphql-core's own memory of them),
+1  the fields that each selection set comes to (graphql-core's own memory of them, and the root's),
 2  for each of these its definition, and its resolver with its arguments if no variable is in them.
 
 What is of one execution alone (context, variables, errors, work under way) is new in every copy. Where

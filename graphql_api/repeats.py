@@ -36,6 +36,7 @@ from graphql_api.admission import Admitted
 from graphql_api.answering import Answering
 from graphql_api.auth import Client, Gate
 from graphql_api.cache import Kept, Question
+from graphql_api.deadline import Ending
 from graphql_api.endpoint import Endpoint
 from graphql_api.exchange import name_operation, note_cache
 from graphql_api.recent import Recent
@@ -148,30 +149,16 @@ class Repeats:
 
 
 async def _receive_at_once(receive: Receive) -> Message | None:
-    """Return the next message, None if it does not come in time.
-
-    `asyncio.timeout` would cost several times as much, on the way to an answer that is kept, too.
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    is_late = False
-
-    def give_up() -> None:
-        nonlocal is_late
-        is_late = True
-        task.cancel()
-
-    timer = asyncio.get_running_loop().call_later(_AT_ONCE, give_up)
+    """Return the next message, None if it does not come in time."""
+    ending = Ending()
+    timer = asyncio.get_running_loop().call_later(_AT_ONCE, ending.end, TimeoutError())
     try:
-        return await receive()
-    except asyncio.CancelledError:
-        if is_late and task.cancelling() == 1:
-            return None
-        raise
+        with ending:
+            return await receive()
+    except TimeoutError:
+        return None
     finally:
         timer.cancel()
-        if is_late:
-            task.uncancel()
 
 
 def _beginning_with(first: Message | None, receive: Receive) -> Receive:
