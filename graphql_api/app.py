@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from btcql import calendar
+from btcql.access import ANY_ORIGIN
 from btcql.settings import Settings
 from database.listener import Listener
 from database.pool import Pool, Reads
@@ -28,6 +29,7 @@ from graphql_api.executor import Executor
 from graphql_api.export.endpoint import Export
 from graphql_api.export.spool import Spool
 from graphql_api.feed import Feed
+from graphql_api.headers import AnswerHeaders
 from graphql_api.keyring import KeyRing
 from graphql_api.logs import log_request
 from graphql_api.pages import Page, page_routes
@@ -38,6 +40,7 @@ from graphql_api.schema import schema
 from graphql_api.sockets import Sockets
 from graphql_api.telemetry import Telemetry
 from graphql_api.tracing import Tracing
+from graphql_api.wire import Wire
 
 
 def utc_now() -> datetime:
@@ -72,6 +75,9 @@ def create_app(
     telemetry = Telemetry(pool.stats)
     spool = Spool(settings.export_spool, settings.export_spool_bytes)
 
+    headers = AnswerHeaders(any_origin=ANY_ORIGIN in access.origins)
+    reports = [log_request, telemetry.report]
+
     def now() -> int:
         return calendar.microseconds(clock())
 
@@ -79,12 +85,12 @@ def create_app(
         return Context(reads, now(), settings.visualiser_url, client, cost, tracing, feed)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, object]]:
         for opened in dict.fromkeys((pool, notes)):
             await opened.open()
         tasks = [asyncio.create_task(work) for work in (keys.keep(), listener.run())]
         try:
-            yield
+            yield {"wire": wire} if tracing is None else {}
         finally:
             for task in tasks:
                 task.cancel()
@@ -98,7 +104,8 @@ def create_app(
     admission = Admission(gate, executor, documents, Estimator(executor.schema, settings.max_cost))
     playground = Page("playground") if settings.playground else None
     endpoint = Endpoint(gate, admission, answering, new_context, playground)
-    repeats = Middleware(Repeats, endpoint=endpoint, gate=gate, answering=answering, now=now)
+    repeats = Repeats(endpoint, gate, answering, now)
+    wire = Wire(repeats, endpoint, headers, reports)
     sockets = Sockets(gate, admission, answering, executor, new_context, access.origins)
     app = Starlette(
         routes=[
@@ -112,7 +119,7 @@ def create_app(
             ),
             *Probes(pool, gate, telemetry, clock).routes(),
         ],
-        middleware=[*edge(access, [log_request, telemetry.report], tracing), repeats],
+        middleware=[*edge(access, headers, reports, tracing), Middleware(repeats.before)],
         lifespan=lifespan,
     )
     app.state.settings = settings

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -42,6 +43,31 @@ class Client:
 ANYBODY = Client("anonymous")
 
 
+class Shown(NamedTuple):
+    """By what a request says who makes it: the hash of its key, else whom it was forwarded for."""
+
+    sha256: bytes | None = None
+    forwarded: tuple[str, ...] = ()
+
+
+_NOTHING = Shown()
+
+
+def read_shown(scope: Scope) -> Shown | None:
+    """Return by what a request says who makes it; None: by nothing that can be anybody's."""
+    if _TELLING.isdisjoint(dict(scope["headers"])):
+        return _NOTHING
+    connection = HTTPConnection(scope)
+    try:
+        text = _key_of(connection)
+    except QueryError:
+        return None
+    if text is None:
+        return Shown(forwarded=tuple(connection.headers.getlist("x-forwarded-for")))
+    sha256 = digest(text)
+    return None if sha256 is None else Shown(sha256)
+
+
 class Gate:
     """Identifies clients, by a key or else by their address; refuses; and charges their rate limits."""
 
@@ -74,33 +100,23 @@ class Gate:
         _introduce(client)
         return client
 
-    def recognize(self, scope: Scope) -> Client | None:
+    def recall(self, shown: Shown, peer: str | None) -> Client | None:
         """Return who asks, as `identify` would, if that takes no question to the database; else None."""
         client: Client | None = None
-        if _TELLING.isdisjoint(dict(scope["headers"])):
-            if self._access.anonymous_scopes:
-                peer = scope["client"][0] if scope["client"] else None
-                client = self._anonymous(limited_as(client_address(peer, (), ())))
-        else:
-            client = self._recall(HTTPConnection(scope))
+        if shown.sha256 is not None:
+            facts = self._keys.recall(shown.sha256)
+            client = None if facts is None else _client_of(facts)
+        elif self._access.anonymous_scopes:
+            client = self._anonymous(self._address(peer, shown.forwarded))
         if client is not None:
             _introduce(client)
         return client
 
-    def _recall(self, connection: HTTPConnection) -> Client | None:
-        try:
-            text = _key_of(connection)
-        except QueryError:
-            return None
-        if text is None:
-            return self._anonymous(self._address_of(connection)) if self._access.anonymous_scopes else None
-        sha256 = digest(text)
-        facts = None if sha256 is None else self._keys.recall(sha256)
-        return None if facts is None else _client_of(facts)
-
     def _address_of(self, connection: HTTPConnection) -> str:
         peer = connection.client.host if connection.client else None
-        forwarded = connection.headers.getlist("x-forwarded-for")
+        return self._address(peer, connection.headers.getlist("x-forwarded-for"))
+
+    def _address(self, peer: str | None, forwarded: Sequence[str]) -> str:
         return limited_as(client_address(peer, forwarded, self._access.trusted_proxies))
 
     def _anybody_at(self, address: str) -> Client:

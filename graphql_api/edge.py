@@ -7,8 +7,7 @@ browsers are to keep to), masks what nobody foresaw, and tells log and metrics h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
 from os import urandom
 from time import perf_counter
 
@@ -17,37 +16,26 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from btcql.access import ANY_ORIGIN, Access
+from btcql.access import Access
 from graphql_api import exchange
 from graphql_api.errors import mask
 from graphql_api.exchange import Exchange
+from graphql_api.headers import AnswerHeaders, Header
 from graphql_api.tracing import Tracing
 
-Header = tuple[bytes, bytes]
 # How it went: the exchange, the scope, the status, the bytes of the body, seconds.
 Report = Callable[[Exchange, Scope, int, int, float], None]
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
-# Answers are data: no browser is to make anything else of them. Strict-Transport-Security is for whoever
-# ends TLS, which this server does not. The pages have a content-security-policy of their own.
-_SECURITY: tuple[Header, ...] = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    ),
-)
-_VARYING = (b"authorization", b"x-api-key", b"origin")
-_MISSING_KEY, _TOO_MANY = 401, 429
 _SOCKET, _REFUSED_SOCKET = 101, 403
 _UNFORESEEN = 500
-_CLIENT_LEFT = 499  # in the log alone: nobody was there to be answered
+CLIENT_LEFT = 499  # in the log alone: nobody was there to be answered
 
 
-def edge(access: Access, reports: Sequence[Report], tracing: Tracing | None) -> list[Middleware]:
+def edge(
+    access: Access, headers: AnswerHeaders, reports: Sequence[Report], tracing: Tracing | None
+) -> list[Middleware]:
     """Return the layers around the routes, outermost first.
 
     Any web page may ask by default, as is usual of open data: nobody is known by a cookie, so a page learns
@@ -82,7 +70,7 @@ def edge(access: Access, reports: Sequence[Report], tracing: Tracing | None) -> 
         max_age=86_400,
     )
     return [
-        Middleware(Edge, reports=reports, tracing=tracing, any_origin=ANY_ORIGIN in access.origins),
+        Middleware(Edge, headers=headers, reports=reports, tracing=tracing),
         cross_origin,
     ]
 
@@ -99,15 +87,12 @@ class CrossOrigin(CORSMiddleware):
 
 
 class Edge:
-    """The application with its outermost layer; `any_origin`: pages of any origin may ask it."""
+    """The application with its outermost layer."""
 
     def __init__(
-        self, app: ASGIApp, reports: Sequence[Report], tracing: Tracing | None, *, any_origin: bool
+        self, app: ASGIApp, headers: AnswerHeaders, reports: Sequence[Report], tracing: Tracing | None
     ) -> None:
-        self._app, self._reports, self._tracing = app, reports, tracing
-        policy = b"cross-origin" if any_origin else b"same-origin"
-        self._headers = (*_SECURITY, (b"cross-origin-resource-policy", policy))
-        self._names = [name for name, _ in self._headers]
+        self._app, self._headers, self._reports, self._tracing = app, headers, reports, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, and its answer back."""
@@ -122,7 +107,8 @@ class Edge:
             nonlocal status, size
             if message["type"] in {"http.response.start", "websocket.accept"}:
                 status = message.get("status", _SOCKET)
-                message = {**message, "headers": self._complete(message.get("headers", ()), seen, status)}
+                headers = self._headers.complete(message.get("headers", ()), seen, status)
+                message = {**message, "headers": headers}
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             elif message["type"] == "websocket.close":
@@ -143,68 +129,36 @@ class Edge:
             if scope["type"] != "http" or status:
                 mask(error)  # nothing can be said any more, but in the log
                 raise
-            await _answer_masked(error, send_on)
+            code, headers, body = answer_masked(error)
+            await send_on({"type": "http.response.start", "status": code, "headers": headers})
+            await send_on({"type": "http.response.body", "body": body})
         finally:
             seconds = perf_counter() - began
             for report in self._reports:
-                report(seen, scope, status or _CLIENT_LEFT, size, seconds)
+                report(seen, scope, status or CLIENT_LEFT, size, seconds)
             exchange.current.reset(token)
-
-    def _complete(self, given: Iterable[Header], seen: Exchange, status: int) -> list[Header]:
-        headers = list(given)
-        names = dict(headers)
-        headers += self._headers if names.keys().isdisjoint(self._names) else self._lacking(names)
-        headers.append((b"x-request-id", seen.request_id.encode()))
-        if not seen.gated:
-            _vary(headers, (b"origin",))
-            return headers
-        _vary(headers, _VARYING)
-        if status == _MISSING_KEY:
-            headers.append((b"www-authenticate", b'Bearer realm="btcql"'))
-        if (standing := seen.standing) is not None:
-            name = seen.policy
-            headers += [
-                (b"ratelimit-policy", f'"{name}";q={standing.rate};w=60'.encode()),
-                (
-                    b"ratelimit",
-                    f'"{name}";r={standing.remaining};t={standing.wait or standing.full_in}'.encode(),
-                ),
-            ]
-            if status == _TOO_MANY and b"retry-after" not in names:
-                headers.append((b"retry-after", b"%d" % standing.wait))
-        return headers
-
-    def _lacking(self, names: Container[bytes]) -> list[Header]:
-        """Return the headers of every answer that are not among these names."""
-        return [header for header in self._headers if header[0] not in names]
 
 
 def _begin(headers: Iterable[Header]) -> Exchange:
     given = dict(headers)
     request_id, traced = given.get(b"x-request-id", b""), _TRACE.fullmatch(given.get(b"traceparent", b""))
     return Exchange(
-        request_id.decode() if _SANE_ID.fullmatch(request_id) else urandom(16).hex(),
+        request_id.decode() if _SANE_ID.fullmatch(request_id) else new_id(),
         traced[1].decode() if traced else None,
     )
 
 
-def _vary(headers: list[Header], names: tuple[bytes, ...]) -> None:
-    """Tell caches that the answer depends on these request headers too."""
-    for place, (name, value) in enumerate(headers):
-        if name == b"vary":
-            headers[place] = name, _varying(value, names)
-            return
-    headers.append((b"vary", b", ".join(names)))
+def new_id() -> str:
+    """Return an id for a request whose client gave none."""
+    return urandom(16).hex()
 
 
-@lru_cache(maxsize=64)
-def _varying(value: bytes, names: tuple[bytes, ...]) -> bytes:
-    known = value.lower()
-    return b", ".join([value, *(name for name in names if name not in known)])
-
-
-async def _answer_masked(error: Exception, send: Send) -> None:
+def answer_masked(error: Exception) -> tuple[int, list[Header], bytes]:
+    """Return the status, the headers and the body of an answer to what nobody foresaw."""
     body = orjson.dumps({"errors": [mask(error)]})
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": _UNFORESEEN, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    return _UNFORESEEN, headers, body

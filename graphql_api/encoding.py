@@ -33,6 +33,10 @@ class Encoded:
         """Whether compressing saves a packet at least."""
         return len(self.body) >= LEAST
 
+    def at_hand(self, *, compressed: bool) -> bytes | None:
+        """Return the bytes, if they need not be compressed first."""
+        return self._gzip if compressed else self.body
+
     async def compressed(self) -> bytes:
         """Return the bytes in gzip's format; large ones are compressed by another thread."""
         if self._gzip is None:

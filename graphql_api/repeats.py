@@ -15,13 +15,15 @@ question, and still stands; if not, the endpoint answers what it admitted, witho
 In every other case the endpoint does what it always does: it alone refuses, and says what is stale. Only what
 is of the request and the answer themselves is remembered: who asks is found out every time (a revoked key
 ends as soon as ever), the cost is charged, and the layers around see the request and its answer as they see
-any other.
+any other. A request whose head came before byte for byte too does not even have to be parsed (`wire.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 from weakref import ReferenceType, ref
 
@@ -34,7 +36,7 @@ from btcql.errors import QueryError
 from graphql_api import exchange
 from graphql_api.admission import Admitted
 from graphql_api.answering import Answering
-from graphql_api.auth import Client, Gate
+from graphql_api.auth import Client, Gate, Shown, read_shown
 from graphql_api.cache import Kept, Question
 from graphql_api.deadline import Ending
 from graphql_api.endpoint import Endpoint
@@ -42,21 +44,44 @@ from graphql_api.exchange import name_operation, note_cache
 from graphql_api.recent import Recent
 
 PATH = "/graphql"
+WHOLE = "whole"  # in a scope's state: the request's bytes, head and body, if they came at once and alone
 _MATTER = {b"content-type", b"accept", b"accept-encoding"}
 _AT_ONCE = 0.1  # seconds that a body may take: the endpoint gives it more
-_KEPT = 1_000  # requests by their answers
+_KEPT = 1_000  # requests by their answers, and by all of their bytes
 _ADMITTED = 256  # requests by their operations, whose documents take more room than their text
 _KEPT_LENGTH = 10_000  # bytes of each: longer ones are read anew every time
 _OK = 200
 _BY_HASH = b"persistedQuery"  # a document that comes with its hash is to be kept: the endpoint sees to that
+# Headers whose requests are not known as a whole: their ids differ every time, and what a page of another
+# origin is told is added outside of what is remembered.
+_PARSED = {b"x-request-id", b"traceparent", b"origin"}
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
-# day, scopes, body, the headers that matter
-Key: TypeAlias = tuple[int, frozenset[str], bytes, Headers]
 
 
-class Repeat(NamedTuple):
-    """How a request was answered: from what, with which headers, what it ran and cost."""
+class Asked(NamedTuple):
+    """A request: its body, its headers that matter, and who it says that makes it."""
+
+    body: bytes
+    headers: Headers
+    shown: Shown
+
+
+class Key(NamedTuple):
+    """What a request is known by."""
+
+    day: int
+    scopes: frozenset[str]
+    body: bytes
+    headers: Headers
+
+
+@dataclass(slots=True)
+class Repeat:
+    """How a request was answered: from what, with which headers, what it ran and cost.
+
+    head: what begins every such answer, once it was made.
+    """
 
     question: Question
     kept: ReferenceType[Kept]
@@ -64,78 +89,67 @@ class Repeat(NamedTuple):
     compressed: bool
     operation: str | None
     cost: int
+    head: bytes | None = None
 
 
 class Repeats:
-    """The application, but for requests that are known; `now` tells epoch microseconds.
+    """The requests that are known; `now` tells epoch microseconds."""
 
-    A POST to /graphql that is not known goes to `endpoint` at once: nothing else takes it.
-    """
-
-    def __init__(
-        self, app: ASGIApp, endpoint: Endpoint, gate: Gate, answering: Answering, now: Callable[[], int]
-    ) -> None:
-        self._app, self._endpoint = app, endpoint
-        self._gate, self._answering, self._now = gate, answering, now
+    def __init__(self, endpoint: Endpoint, gate: Gate, answering: Answering, now: Callable[[], int]) -> None:
+        self._endpoint, self._gate, self._answering, self._now = endpoint, gate, answering, now
+        self._whole: Recent[bytes, Asked] = Recent(_KEPT)
         self._answers: Recent[Key, Repeat] = Recent(_KEPT)
         self._admitted: Recent[Key, Admitted] = Recent(_ADMITTED)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that is known, or pass it on."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
-            await self._app(scope, receive, send)
-            return
-        first = await _receive_at_once(receive)
-        client, key = None, None
-        if first is not None and (client := self._gate.recognize(scope)) is not None:
-            key = _key(self._now() // calendar.DAY, scope, first, client)
-        if client is None or key is None:
-            await self._ask(scope, _beginning_with(first, receive), send)
-            return
-        repeat, admitted = self._answers.get(key), self._admitted.get(key)
-        if repeat is not None and await self._answer(repeat, client, send):
-            return
-        if admitted is not None and self._charge(client, admitted.charge):
-            response = await self._endpoint.again(Request(scope, receive), admitted, client)
-            await response(scope, receive, send)
-        else:
-            response = await self._ask(scope, _beginning_with(first, receive), send)
-        self._remember(key, response)
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """Return the application, but for requests that are known.
 
-    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> Response:
-        """Have the endpoint read the request and answer it; return the response, which was sent."""
-        response = await self._endpoint(Request(scope, receive))
-        await response(scope, receive, send)
-        return response
+        A POST to /graphql that is not known goes to the endpoint at once: nothing else takes it.
+        """
 
-    async def _answer(self, repeat: Repeat, client: Client, send: Send) -> bool:
-        """Send the answer, if it still is one to this client."""
-        kept = repeat.kept()
-        if kept is None or not self._answering.holds(repeat.question, kept, self._now()):
-            return False
-        if not self._charge(client, repeat.cost):
-            return False
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
+                await app(scope, receive, send)
+            else:
+                await self._answer(scope, receive, send)
+
+        return answer
+
+    def find(self, whole: bytes) -> Asked | None:
+        """Return the request that came in these bytes, head and body, if it came before."""
+        return self._whole.get(_digest(whole))
+
+    def recognize(self, asked: Asked, peer: str | None) -> tuple[Client, Key] | None:
+        """Return who asks, and what the request is known by, if who asks can be known at once."""
+        client = self._gate.recall(asked.shown, peer)
+        if client is None:
+            return None
+        return client, Key(self._now() // calendar.DAY, client.scopes, asked.body, asked.headers)
+
+    def recall(self, key: Key, client: Client) -> tuple[Repeat, bytes] | None:
+        """Return how the request was answered, with the body, if that is still how it is; it is charged."""
+        repeat = self._answers.get(key)
+        kept = None if repeat is None else repeat.kept()
+        if repeat is None or kept is None or not self._answering.holds(repeat.question, kept, self._now()):
+            return None
+        body = kept.encoded.at_hand(compressed=repeat.compressed)
+        if body is None or not self._charge(client, repeat.cost):
+            return None
         name_operation(repeat.operation)
         note_cache("hit")
-        body = await kept.encoded.compressed() if repeat.compressed else kept.encoded.body
-        await send({"type": "http.response.start", "status": _OK, "headers": repeat.headers})
-        await send({"type": "http.response.body", "body": body})
-        return True
+        return repeat, body
 
-    def _charge(self, client: Client, cost: int) -> bool:
-        """Charge the cost, if so much is left: else the endpoint charges its least, and says why not."""
-        try:
-            self._gate.charge(client, cost)
-        except QueryError:
-            return False
-        return True
+    def admitted(self, key: Key, client: Client) -> Admitted | None:
+        """Return as what the request was admitted, and charge it, if it was and still may be."""
+        admitted = self._admitted.get(key)
+        return admitted if admitted is not None and self._charge(client, admitted.charge) else None
 
-    def _remember(self, key: Key, response: Response) -> None:
+    def remember(self, key: Key, response: Response) -> None:
         """Remember as what the request was admitted, and its answer if that was what is kept."""
         seen = exchange.current.get()
         if seen is None or (seen.admitted is None and seen.answered is None):
             return
-        if key[0] != self._now() // calendar.DAY:
+        if key.day != self._now() // calendar.DAY:
             return
         if seen.admitted is not None:
             self._admitted.keep(key, seen.admitted)
@@ -146,6 +160,54 @@ class Repeats:
             compressed = b"content-encoding" in dict(headers)
             repeat = Repeat(question, ref(kept), headers, compressed, seen.operation, seen.cost)
             self._answers.keep(key, repeat)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that is known, or have the endpoint read it."""
+        first = await _receive_at_once(receive)
+        asked = None if first is None else _read(scope, first)
+        peer = scope["client"][0] if scope["client"] else None
+        known = None if asked is None else self.recognize(asked, peer)
+        if asked is None or known is None:
+            await self._ask(scope, _beginning_with(first, receive), send)
+            return
+        client, key = known
+        if (found := self.recall(key, client)) is not None:
+            repeat, body = found
+            await send({"type": "http.response.start", "status": _OK, "headers": repeat.headers})
+            await send({"type": "http.response.body", "body": body})
+        elif (admitted := self.admitted(key, client)) is not None:
+            response = await self._endpoint.again(Request(scope, receive), admitted, client)
+            await response(scope, receive, send)
+            self.remember(key, response)
+        else:
+            response = await self._ask(scope, _beginning_with(first, receive), send)
+            self.remember(key, response)
+        self._remember_whole(scope, asked)
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> Response:
+        """Have the endpoint read the request and answer it; return the response, which was sent."""
+        response = await self._endpoint(Request(scope, receive))
+        await response(scope, receive, send)
+        return response
+
+    def _charge(self, client: Client, cost: int) -> bool:
+        """Charge the cost, if so much is left: else the endpoint charges its least, and says why not."""
+        try:
+            self._gate.charge(client, cost)
+        except QueryError:
+            return False
+        return True
+
+    def _remember_whole(self, scope: Scope, asked: Asked) -> None:
+        """Remember what a request's bytes say, if its connection told them."""
+        whole: bytes | None = scope["state"].get(WHOLE) if "state" in scope else None
+        if whole is not None and len(whole) <= _KEPT_LENGTH and _PARSED.isdisjoint(dict(scope["headers"])):
+            self._whole.keep(_digest(whole), asked)
+
+
+def _digest(whole: bytes) -> bytes:
+    """Return what stands for a request's bytes: they may have a key in them, which nothing here keeps."""
+    return blake2b(whole, digest_size=32).digest()
 
 
 async def _receive_at_once(receive: Receive) -> Message | None:
@@ -173,11 +235,14 @@ def _beginning_with(first: Message | None, receive: Receive) -> Receive:
     return receive_again
 
 
-def _key(day: int, scope: Scope, first: Message, client: Client) -> Key | None:
-    """Return what a request is known by; None: it is none of those that are known (rule 1)."""
+def _read(scope: Scope, first: Message) -> Asked | None:
+    """Return what a request asks; None: it is none of those that are known (rule 1)."""
     if first["type"] != "http.request" or first.get("more_body", False):
         return None
     body: bytes = first["body"]
     if len(body) > _KEPT_LENGTH or _BY_HASH in body:
         return None
-    return day, client.scopes, body, tuple(header for header in scope["headers"] if header[0] in _MATTER)
+    shown = read_shown(scope)
+    if shown is None:
+        return None
+    return Asked(body, tuple(header for header in scope["headers"] if header[0] in _MATTER), shown)
