@@ -65,7 +65,7 @@ def decode(result: PGresult, count: int) -> list[NDArray[Any]]:
     length = len(arrays[0])
     number = max(0, length - _HEADER) // _ELEMENT
     for array in arrays:
-        if len(array) != length or (number and array[: len(_PLAIN)] != _PLAIN):
+        if len(array) != length or (number and not array.startswith(_PLAIN)):
             raise ValueError("not arrays of the same length, of one dimension and without nulls")
     # All at once, for with a few rows each call of numpy costs more than its work: their eight bytes each, in
     # this machine's order, which then are taken for what they are.

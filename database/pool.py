@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import psycopg
@@ -29,6 +29,12 @@ FROM unnest(%(names)s::text[], %(values)s::text[]) AS setting (name, value)
 _NOT_READY = (errors.UndefinedTable, errors.UndefinedObject, errors.InsufficientPrivilege)
 # What asking again would not change.
 _FINAL = (PoolTimeout, PoolClosed, TooManyRequests, errors.QueryCanceled)
+_TRANSLATED = (
+    psycopg.OperationalError,  # the kind of a timeout, and of what the pool raises
+    psycopg.InterfaceError,
+    errors.InFailedSqlTransaction,
+    *_NOT_READY,
+)
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -81,7 +87,7 @@ class Pool:
         DatabaseBusyError when no session is to spare in time; QueryError (TIMEOUT) when a statement takes
         too long.
         """
-        with _translated(self._statement_seconds):
+        try:
             try:
                 return await self._attempt(reader, *args, **kwargs)
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -90,6 +96,8 @@ class Pool:
                 logger.warning("a session was lost (%s); asking again", error)
                 await self._sessions.check()
                 return await self._attempt(reader, *args, **kwargs)
+        except _TRANSLATED as error:
+            raise _translate(error, self._statement_seconds) from error
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -97,8 +105,10 @@ class Pool:
 
         It goes back to the pool at the end, whatever happened; a query under way is cancelled with its task.
         """
-        with _translated(self._statement_seconds):
+        try:
             connection = await self._begin()
+        except _TRANSLATED as error:
+            raise _translate(error, self._statement_seconds) from error
         try:
             yield Snapshot(connection, self._statement_seconds)
         finally:
@@ -161,24 +171,23 @@ class Snapshot:
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Return `reader(connection, *args, **kwargs)`; raises as Pool.run does, but never asks again."""
-        with _translated(self._statement_seconds):
+        try:
             return await reader(self._connection, *args, **kwargs)
+        except _TRANSLATED as error:
+            raise _translate(error, self._statement_seconds) from error
 
 
-@contextmanager
-def _translated(statement_seconds: float) -> Iterator[None]:
-    try:
-        yield
+def _translate(error: psycopg.Error, statement_seconds: float) -> Exception:
+    """Return the error that callers know, for one of psycopg's that is translated."""
     # the statement itself, or an earlier one of its snapshot
-    except (errors.QueryCanceled, errors.InFailedSqlTransaction) as error:
-        raise QueryError(
+    if isinstance(error, (errors.QueryCanceled, errors.InFailedSqlTransaction)):
+        return QueryError(
             "TIMEOUT",
             f"the answer took more than {statement_seconds:g} s: "
             "ask for a shorter range or a coarser interval",
-        ) from error
-    except TooManyRequests as error:
-        raise DatabaseBusyError(f"the database has no session to spare: {error}") from error
-    except _NOT_READY as error:
-        raise DatabaseUnavailableError(f"the database is not ready: {error}") from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
+        )
+    if isinstance(error, TooManyRequests):
+        return DatabaseBusyError(f"the database has no session to spare: {error}")
+    if isinstance(error, _NOT_READY):
+        return DatabaseUnavailableError(f"the database is not ready: {error}")
+    return DatabaseUnavailableError(f"the database does not answer: {error}")

@@ -37,19 +37,20 @@ class AnswerHeaders:
         """Return an answer's headers with all that belongs on it."""
         headers = list(given)
         names = dict(headers)
-        return [*self._lasting(headers, names, seen), *passing(seen, status, names)]
+        return [*self.lasting(headers, gated=seen.gated), *passing(seen, status, names)]
 
-    def lasting(self, given: Iterable[Header], seen: Exchange) -> list[Header]:
-        """Return those of them that are the same on every answer of these own headers."""
+    def lasting(self, given: Iterable[Header], *, gated: bool = True) -> list[Header]:
+        """Return those that are the same on every answer with these own headers.
+
+        `gated`: whether it mattered who asks.
+        """
         headers = list(given)
-        return self._lasting(headers, dict(headers), seen)
-
-    def _lasting(self, headers: list[Header], names: dict[bytes, bytes], seen: Exchange) -> list[Header]:
+        names = dict(headers)
         lacking = self._headers
         if not names.keys().isdisjoint(self._names):
             lacking = tuple(header for header in lacking if header[0] not in names)
         headers += lacking
-        _vary(headers, _VARYING if seen.gated else (b"origin",))
+        _vary(headers, _VARYING if gated else (b"origin",))
         return headers
 
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from types import CoroutineType
+from typing import Any, NamedTuple, TypeAlias, TypeGuard, cast
 
 import orjson
 from graphql import (
@@ -51,6 +52,8 @@ from graphql_api.recent import Recent
 _KEPT = 256  # plans
 _KEPT_LENGTH = 10_000  # characters of document and variables: of longer ones none is kept
 _MAX_ERRORS = 20  # told of one request's variables
+# What resolvers here return to be awaited is made by `async def`, and nothing else: asked of each value.
+_is_coroutine = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", CoroutineType.__instancecheck__)
 
 _Key: TypeAlias = tuple[str, str | None, bytes]
 
@@ -235,6 +238,7 @@ class Plans:
                 operation_name=name,
                 max_coercion_errors=_MAX_ERRORS,
                 hide_suggestions=self._hide_suggestions,
+                is_awaitable=_is_coroutine,
             )
             if isinstance(built, list):
                 return built

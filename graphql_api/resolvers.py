@@ -19,7 +19,7 @@ from graphql_api.inputs import Fill, RangeInput
 from graphql_api.ranges import Span, check_size, complete_stop, resolve
 from graphql_api.scalars import format_datetime
 from graphql_api.series import CandleSeries, MovingAverageSeries
-from graphql_api.types import Coverage, Price, ResolvedRange, Warning  # noqa: A004 - the contract's name
+from graphql_api.types import Price, ResolvedRange, Warning  # noqa: A004 - the contract's name
 
 _THREAD_WORTHY = 500_000  # additions: about a millisecond, the most that other requests may wait for
 
@@ -65,8 +65,7 @@ async def read_candles(
     bars = await read_bars(context, facts, span, context.selected(reader.COLUMNS))
     grid = grids.lay(bars, span, complete_stop(facts, interval, context.now))
     missing = np.isnan(grid.close)
-    warnings += await explain_missing(context, facts, span, int(missing.sum()))
-    coverage = Coverage.of(missing, span)
+    warnings += await explain_missing(context, facts, span, int(np.count_nonzero(missing)))
     if fill is Fill.NONE:
         grid = grids.leave_out_missing(grid)
     elif fill is Fill.PREVIOUS and missing.any():
@@ -77,7 +76,7 @@ async def read_candles(
     if max_points is not None:
         grid, thinned = downsample(grid, max_points)
         warnings += thinned
-    return CandleSeries(resolved=ResolvedRange.of(span), grid=grid, coverage=coverage, warnings=warnings)
+    return CandleSeries(span=span, grid=grid, missing=missing, told=warnings)
 
 
 async def read_moving_average(
@@ -107,7 +106,7 @@ async def read_moving_average(
         context.extent.note_version(found.version)
         closes[calendar.numbers(found.start, interval) - first] = found.close
     shown = closes[span.first - first :]
-    warnings += await explain_missing(context, facts, span, int(np.isnan(shown).sum()))
+    warnings += await explain_missing(context, facts, span, int(np.count_nonzero(np.isnan(shown))))
     work = (closes, window, kind, span.first, origin)
     if kind is AverageKind.EXPONENTIAL or window * len(closes) > _THREAD_WORTHY:
         values = await asyncio.to_thread(averages.average, *work)

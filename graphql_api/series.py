@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import numpy as np
 import strawberry
 from numpy.typing import NDArray
 from strawberry import Private
@@ -18,6 +19,7 @@ from graphql_api.batches import Batch, Column, Shape
 from graphql_api.context import typed
 from graphql_api.grids import Grid
 from graphql_api.inputs import PointStatus
+from graphql_api.ranges import Span
 from graphql_api.scalars import FloatColumn, TimeColumn
 from graphql_api.types import Coverage, ResolvedRange, Warning  # noqa: A004 - the contract's name
 
@@ -70,12 +72,17 @@ class CandleColumns:
 
 @strawberry.type
 class CandleSeries:
-    """The bars of a range."""
+    """The bars of a range; what is said of them is made when it is asked for."""
 
-    resolved: ResolvedRange
+    span: Private[Span]
     grid: Private[Grid]
-    coverage: Coverage
-    warnings: list[Warning]
+    missing: Private[NDArray[np.bool_]]
+    told: Private[list[Warning]]
+
+    @strawberry.field
+    def resolved(self) -> ResolvedRange:
+        """Return what was understood."""
+        return ResolvedRange.of(self.span)
 
     @typed(list[Candle])
     def points(self) -> Batch[Candle]:
@@ -89,6 +96,16 @@ class CandleSeries:
         """Return the same by column."""
         columns: dict[str, Any] = {name: self.grid.columns.get(name, _UNREAD) for name in COLUMNS}
         return CandleColumns(start=TimeColumn(self.grid.start), **columns)
+
+    @strawberry.field
+    def coverage(self) -> Coverage:
+        """Return which of the range's bars exist."""
+        return Coverage.of(self.missing, self.span)
+
+    @strawberry.field
+    def warnings(self) -> list[Warning]:
+        """Return what is to be known of them before they are believed."""
+        return self.told
 
 
 @strawberry.type(description="value is null unless status is OK: the divisor never shrinks.")

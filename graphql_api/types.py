@@ -110,7 +110,7 @@ class Coverage:
         """Return the coverage of `span`, given which of its bars are missing."""
         return cls(
             expected=len(span),
-            present=len(span) - int(missing.sum()),
+            present=len(span) - int(np.count_nonzero(missing)),
             missing=[
                 Gap(from_=calendar.to_datetime(start), to=calendar.to_datetime(end), bars=bars)
                 for start, end, bars in gaps(missing, span)
