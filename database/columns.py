@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
 
 import numpy as np
@@ -22,7 +23,7 @@ _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 in epoch microseconds
 _FLOATS, _INTEGERS, _INSTANTS = 1022, 1016, 1185  # PostgreSQL's numbers of float8[], bigint[], timestamptz[]
 # An array: its dimensions, whether there are nulls, the elements' type, their number, the first one's place;
 # then of each element its length and its value, which is of eight bytes here.
-_PLAIN = bytes((0, 0, 0, 1, 0, 0, 0, 0))  # of one dimension, without nulls
+_is_plain = methodcaller("startswith", bytes((0, 0, 0, 1, 0, 0, 0, 0)))  # of one dimension, without nulls
 _HEADER, _LENGTH, _ELEMENT = 20, 4, 12
 
 
@@ -64,26 +65,20 @@ def decode(result: PGresult, count: int) -> list[NDArray[Any]]:
     arrays = [result.get_value(0, place) or b"" for place in range(count)]
     length = len(arrays[0])
     number = max(0, length - _HEADER) // _ELEMENT
-    for array in arrays:
-        if len(array) != length or (number and not array.startswith(_PLAIN)):
-            raise ValueError("not arrays of the same length, of one dimension and without nulls")
+    if {*map(len, arrays)} != {length} or not (number == 0 or all(map(_is_plain, arrays))):
+        raise ValueError("not arrays of the same length, of one dimension and without nulls")
     # All at once, for with a few rows each call of numpy costs more than its work: their eight bytes each, in
     # this machine's order, which then are taken for what they are.
     first = _HEADER + _LENGTH if number else 0
     values = np.ndarray((count, number), ">i8", b"".join(arrays), first, (length, _ELEMENT)).astype(np.int64)
-    floats = values.view(np.float64)
-    columns: list[NDArray[Any]] = []
-    for place in range(count):
-        kind = result.ftype(place)
-        if kind == _FLOATS:
-            columns.append(floats[place])
-        elif kind == _INSTANTS:
-            columns.append(values[place] + _POSTGRES_EPOCH)
-        elif kind == _INTEGERS:
-            columns.append(values[place])
-        else:
-            raise ValueError(f"arrays of PostgreSQL's type {kind} are not read by columns")
-    return columns
+    views = {_FLOATS: values.view(np.float64), _INTEGERS: values, _INSTANTS: values}
+    kinds = [result.ftype(place) for place in range(count)]
+    if not views.keys() >= {*kinds}:
+        raise ValueError(f"arrays of PostgreSQL's types {kinds} are not all read by columns")
+    for place, kind in enumerate(kinds):
+        if kind == _INSTANTS:
+            values[place] += _POSTGRES_EPOCH
+    return [views[kind][place] for place, kind in enumerate(kinds)]
 
 
 def _integer(value: bytes | None) -> int:

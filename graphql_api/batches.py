@@ -163,7 +163,8 @@ class Layout(NamedTuple):
     head: bytes = b""
     row: Sequence[bytes] = ()
     tail: bytes = b""
-    floats: Sequence[_Written] = ()
+    columns: Sequence[_Written] = ()
+    floats: Sequence[_Written] = ()  # those of the columns that are
     others: Sequence[_Written] = ()
 
 
@@ -195,7 +196,9 @@ def lay_out(shape: Shape[Any], item: GraphQLObjectType, selected: GroupedFieldSe
     row = [part for before in (tail + b"," + head, *glue[1:-1]) for part in (before, b"")]
     floats = [column for column in columns if column.scalar == "Float"]
     others = [column for column in columns if column.scalar != "Float"]
-    return Layout(shape, can_be=True, head=head, row=row, tail=tail, floats=floats, others=others)
+    return Layout(
+        shape, can_be=True, head=head, row=row, tail=tail, columns=columns, floats=floats, others=others
+    )
 
 
 def render(batch: Batch[Any], layout: Layout) -> bytes | None:
@@ -205,13 +208,16 @@ def render(batch: Batch[Any], layout: Layout) -> bytes | None:
         return b"[]"
     if not layout.can_be:
         return None
-    if not layout.floats and not layout.others:
+    if not layout.columns:
         return b"[" + b",".join([layout.head + layout.tail] * rows) + b"]"
     blocks = []
     for first in range(0, rows, _BLOCK):
-        stop = min(first + _BLOCK, rows)
-        parts = [*layout.row] * (stop - first)
-        if not _fill(parts, layout, batch.values, slice(first, stop)):
+        block = slice(first, min(first + _BLOCK, rows))
+        values = batch.values
+        if rows > _BLOCK:
+            values = {column.name: values[column.name][block] for column in layout.columns}
+        parts = [*layout.row] * (block.stop - first)
+        if not _fill(parts, layout, values, block.stop - first):
             return None
         if not first:
             parts[0] = b"[" + layout.head
@@ -220,20 +226,20 @@ def render(batch: Batch[Any], layout: Layout) -> bytes | None:
     return b"".join(blocks)
 
 
-def _fill(parts: list[bytes], layout: Layout, values: Mapping[str, NDArray[Any]], rows: slice) -> bool:
-    """Write the values of some rows to their parts; return whether each can be written (rule 4)."""
-    width, count = len(layout.row), rows.stop - rows.start
+def _fill(parts: list[bytes], layout: Layout, values: Mapping[str, NDArray[Any]], count: int) -> bool:
+    """Write the values of so many rows to their parts; return whether each can be written (rule 4)."""
+    width = len(layout.row)
     if floats := layout.floats:
         # all at once: for a few rows a call costs more than its work
-        text = orjson.dumps(np.concatenate([values[column.name][rows] for column in floats]), option=_OPTIONS)
+        text = orjson.dumps(np.concatenate([values[column.name] for column in floats]), option=_OPTIONS)
         # null is what orjson makes of NaN, and of infinity as well
-        if b"null" in text and not all(_can_be_written(each, values[each.name][rows]) for each in floats):
+        if b"null" in text and not all(_can_be_written(each, values[each.name]) for each in floats):
             return False
         texts = text[1:-1].split(b",")
         for place, column in enumerate(floats):
             parts[column.part :: width] = texts[place * count : (place + 1) * count]
     for column in layout.others:
-        written = _texts(column, values[column.name][rows])
+        written = _texts(column, values[column.name])
         if written is None:
             return False
         parts[column.part :: width] = written

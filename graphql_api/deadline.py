@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Self, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from btcql.errors import QueryError
 
@@ -47,11 +48,11 @@ class Ending:
             raise self._reason from None
 
 
-async def attend(request: Request, answer: Awaitable[T]) -> T:
+async def attend(receive: Receive, answer: Awaitable[T]) -> T:
     """Return the answer, else cancel it, which ends what the database does for it.
 
-    Raises QueryError (TIMEOUT) after SECONDS, ClientDisconnect once the client has left. The request's
-    body must have been read.
+    Raises QueryError (TIMEOUT) after SECONDS, ClientDisconnect once `receive` says that the client has left.
+    The request's body must have been read.
     """
     loop = asyncio.get_running_loop()
     ends = loop.time() + SECONDS
@@ -59,7 +60,7 @@ async def attend(request: Request, answer: Awaitable[T]) -> T:
     ending = Ending()
 
     async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
+        while (await receive())["type"] != "http.disconnect":
             pass
         ending.end(ClientDisconnect())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import orjson
 from starlette.requests import Request
@@ -15,48 +16,73 @@ from starlette.responses import Response
 
 from graphql_api.answering import Found
 from graphql_api.encoding import Encoded
+from graphql_api.headers import Header
 from graphql_api.lifetime import cache_control
 
 VARY = "accept, accept-encoding"
 
 
+class Wish(NamedTuple):
+    """How a client wants its answer: its request's method, Accept-Encoding and If-None-Match."""
+
+    method: str
+    encodings: str = ""
+    if_none_match: str = ""
+
+    @classmethod
+    def of(cls, request: Request) -> Wish:
+        """Return the wish of a request."""
+        headers = request.headers
+        return cls(request.method, headers.get("accept-encoding", ""), headers.get("if-none-match", ""))
+
+
+class Reply(NamedTuple):
+    """An answer on its way; the headers are those of the answer itself, but for its length."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes
+
+    def response(self) -> Response:
+        """Return the response to send."""
+        response = Response(self.body, self.status)
+        response.raw_headers += self.headers
+        return response
+
+
 async def deliver(
-    request: Request, encoded: Encoded, status: int, headers: Mapping[str, str], media_type: str
-) -> Response:
-    """Return the response with these bytes, compressed where the client takes it and it pays."""
+    wish: Wish, encoded: Encoded, status: int, headers: Mapping[str, str], media_type: str
+) -> Reply:
+    """Return the reply with these bytes, compressed where the client takes it and it pays."""
     body = encoded.body
     own = {"cache-control": "no-store", "vary": VARY, **headers}
-    if encoded.is_worth_compressing and takes_gzip(request.headers.get("accept-encoding", "")):
+    if encoded.is_worth_compressing and takes_gzip(wish.encodings):
         body = await encoded.compressed()
         own["content-encoding"] = "gzip"
-    response = Response(body, status)
-    response.raw_headers += _encoded((*own.items(), ("content-type", f"{media_type}; charset=utf-8")))
-    return response
+    return Reply(status, _encoded((*own.items(), ("content-type", f"{media_type}; charset=utf-8"))), body)
 
 
-async def deliver_found(
-    request: Request, found: Found, now: int, media_type: str, *, shared: bool
-) -> Response:
-    """Return the response with an answer, or 304 where the client has it; `shared`: it may be anyone's."""
+async def deliver_found(wish: Wish, found: Found, now: int, media_type: str, *, shared: bool) -> Reply:
+    """Return the reply with an answer, or 304 where the client has it; `shared`: it may be anyone's."""
     kept = found.kept
     if (age := found.stale_age) is not None:
         encoded = Encoded(with_warning(kept.encoded.body, age))
         headers = {"age": str(age), "warning": '110 - "Response is Stale"'}
-        return await deliver(request, encoded, 200, headers, media_type)
-    if request.method != "GET":
-        return await deliver(request, kept.encoded, 200, {}, media_type)
-    compressed = kept.encoded.is_worth_compressing and takes_gzip(request.headers.get("accept-encoding", ""))
+        return await deliver(wish, encoded, 200, headers, media_type)
+    if wish.method != "GET":
+        return await deliver(wish, kept.encoded, 200, {}, media_type)
+    compressed = kept.encoded.is_worth_compressing and takes_gzip(wish.encodings)
     tag = f'"{kept.encoded.tag}{"-gzip" if compressed else ""}"'
     headers = {"etag": tag, "cache-control": cache_control(kept.lifetime.closed_until, now, shared=shared)}
-    if has_tag(request.headers.get("if-none-match", ""), tag):
-        return Response(status_code=304, headers={**headers, "vary": VARY})
-    return await deliver(request, kept.encoded, 200, headers, media_type)
+    if has_tag(wish.if_none_match, tag):
+        return Reply(304, _encoded((*headers.items(), ("vary", VARY))), b"")
+    return await deliver(wish, kept.encoded, 200, headers, media_type)
 
 
 @lru_cache(maxsize=64)
-def _encoded(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+def _encoded(headers: tuple[tuple[str, str], ...]) -> tuple[Header, ...]:
     """Return headers as they are sent: most answers have the same."""
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
 
 
 @lru_cache(maxsize=64)

@@ -153,12 +153,7 @@ def new_id() -> str:
     return f"{getrandbits(128):032x}"
 
 
-def answer_masked(error: Exception) -> tuple[int, list[Header], bytes]:
+def answer_masked(error: Exception) -> tuple[int, tuple[Header, ...], bytes]:
     """Return the status, the headers and the body of an answer to what nobody foresaw."""
-    body = orjson.dumps({"errors": [mask(error)]})
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
-    return _UNFORESEEN, headers, body
+    headers = (b"content-type", b"application/json"), (b"cache-control", b"no-store")
+    return _UNFORESEEN, headers, orjson.dumps({"errors": [mask(error)]})

@@ -8,6 +8,7 @@ import orjson
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from btcql.errors import DatabaseUnavailableError, QueryError
 from graphql_api.admission import Admission, Admitted
@@ -16,7 +17,7 @@ from graphql_api.auth import MIN_COST, Client, Gate
 from graphql_api.context import Context
 from graphql_api.cost import Cost
 from graphql_api.deadline import attend
-from graphql_api.delivery import deliver, deliver_found
+from graphql_api.delivery import Reply, Wish, deliver, deliver_found
 from graphql_api.encoding import Encoded
 from graphql_api.errors import RETRY_SECONDS, STATUS, request_error
 from graphql_api.exchange import name_operation, note_admitted
@@ -73,8 +74,10 @@ class Endpoint:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to see it
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            return await _respond(request, _refusal(error), media_type)
-        return await self._answer(request, admitted, context)
+            reply = await _reply(Wish.of(request), _refusal(error), media_type)
+        else:
+            reply = await self._answer(request.receive, Wish.of(request), admitted, context)
+        return reply.response()
 
     def _admit(self, asked: GraphQLRequest, client: Client, media_type: str) -> tuple[Admitted, Context]:
         operation, context = self._admission.admit(asked, self._new_context(client))
@@ -85,28 +88,26 @@ class Endpoint:
         note_admitted(admitted)
         return admitted, context
 
-    async def again(self, request: Request, admitted: Admitted, client: Client) -> Response:
+    async def again(self, receive: Receive, wish: Wish, admitted: Admitted, client: Client) -> Reply:
         """Answer a request that was admitted before, for a client of the same scopes who has paid for it."""
         name_operation(admitted.operation.name)
-        return await self._answer(request, admitted, self._new_context(client, cost=admitted.cost))
+        return await self._answer(receive, wish, admitted, self._new_context(client, cost=admitted.cost))
 
-    async def _answer(self, request: Request, admitted: Admitted, context: Context) -> Response:
+    async def _answer(self, receive: Receive, wish: Wish, admitted: Admitted, context: Context) -> Reply:
         media_type = admitted.media_type
         try:
             # 6 an answer kept from before, or 7 a new one
             answer = await attend(
-                request, self._answering.answer(admitted.operation, admitted.variables, context)
+                receive, self._answering.answer(admitted.operation, admitted.variables, context)
             )
         except ClientDisconnect:
-            return Response(status_code=400)
+            return Reply(400, (), b"")
         except Exception as error:  # noqa: BLE001 - as above
             answer = _refusal(error)
         # 8 on its way
         if isinstance(answer, Found):
-            return await deliver_found(
-                request, answer, context.now, media_type, shared=not context.client.keyed
-            )
-        return await _respond(request, answer, media_type)
+            return await deliver_found(wish, answer, context.now, media_type, shared=not context.client.keyed)
+        return await _reply(wish, answer, media_type)
 
 
 def _refusal(error: Exception) -> Answer:
@@ -121,7 +122,7 @@ def _refusal(error: Exception) -> Answer:
     return Answer.failing(error)
 
 
-async def _respond(request: Request, answer: Answer, media_type: str) -> Response:
+async def _reply(wish: Wish, answer: Answer, media_type: str) -> Reply:
     """Return an answer with errors under the status that the specification has for it in this media type."""
     headers = {}
     status = next((STATUS[code] for code in answer.codes if code in STATUS), 200)
@@ -131,4 +132,4 @@ async def _respond(request: Request, answer: Answer, media_type: str) -> Respons
         status = 500 if "INTERNAL" in answer.codes else 400
     if status == STATUS["DATABASE_UNAVAILABLE"]:
         headers["retry-after"] = str(RETRY_SECONDS)
-    return await deliver(request, Encoded(orjson.dumps(answer.body())), status, headers, media_type)
+    return await deliver(wish, Encoded(orjson.dumps(answer.body())), status, headers, media_type)

@@ -112,6 +112,26 @@ class PlannedExecutor(BatchExecutor):
             root_type, root_value, grouped_field_set, serially, new_defer_usages
         )
 
+    def execute_fields(
+        self,
+        parent_type: GraphQLObjectType,
+        source_value: Any,
+        path: Path | None,
+        grouped_field_set: GroupedFieldSet,
+        position_context: Any,
+    ) -> AwaitableOrValue[dict[str, Any]]:
+        """Execute fields, as graphql-core's method does; a single one without others in mind."""
+        if len(grouped_field_set) != 1:
+            return super().execute_fields(
+                parent_type, source_value, path, grouped_field_set, position_context
+            )
+        ((name, details),) = grouped_field_set.items()
+        inner = Path(path, name, parent_type.name)
+        result = self.execute_field(parent_type, source_value, details, inner, position_context)
+        if self.is_awaitable(result):
+            return _named(name, result)
+        return {} if result is Undefined else {name: result}
+
     def execute_field(
         self,
         parent_type: GraphQLObjectType,
@@ -256,6 +276,10 @@ class Plans:
         else:
             values = plan.variable_values
         return plan.renewed(context, values)
+
+
+async def _named(name: str, result: Awaitable[Any]) -> dict[str, Any]:
+    return {name: await result}
 
 
 def _given(

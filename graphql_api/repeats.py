@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 from weakref import ReferenceType, ref
@@ -39,6 +38,7 @@ from graphql_api.answering import Answering
 from graphql_api.auth import Client, Gate, Shown, read_shown
 from graphql_api.cache import Kept, Question
 from graphql_api.deadline import Ending
+from graphql_api.delivery import Wish
 from graphql_api.endpoint import Endpoint
 from graphql_api.exchange import name_operation, note_cache
 from graphql_api.recent import Recent
@@ -51,6 +51,7 @@ _KEPT = 1_000  # requests by their answers, and by all of their bytes
 _ADMITTED = 256  # requests by their operations, whose documents take more room than their text
 _KEPT_LENGTH = 10_000  # bytes of each: longer ones are read anew every time
 _OK = 200
+_LENGTH = b"content-length"
 _BY_HASH = b"persistedQuery"  # a document that comes with its hash is to be kept: the endpoint sees to that
 # Headers whose requests are not known as a whole: their ids differ every time, and what a page of another
 # origin is told is added outside of what is remembered.
@@ -60,10 +61,11 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
 class Asked(NamedTuple):
-    """A request: its body, its headers that matter, and who it says that makes it."""
+    """A request: its body, its headers that matter, how the answer is wanted, by whom as far as it says."""
 
     body: bytes
     headers: Headers
+    wish: Wish
     shown: Shown
 
 
@@ -76,12 +78,8 @@ class Key(NamedTuple):
     headers: Headers
 
 
-@dataclass(slots=True)
-class Repeat:
-    """How a request was answered: from what, with which headers, what it ran and cost.
-
-    head: what begins every such answer, once it was made.
-    """
+class Repeat(NamedTuple):
+    """How a request was answered: from what, with which headers of its own, what it ran and cost."""
 
     question: Question
     kept: ReferenceType[Kept]
@@ -89,7 +87,6 @@ class Repeat:
     compressed: bool
     operation: str | None
     cost: int
-    head: bytes | None = None
 
 
 class Repeats:
@@ -144,8 +141,11 @@ class Repeats:
         admitted = self._admitted.get(key)
         return admitted if admitted is not None and self._charge(client, admitted.charge) else None
 
-    def remember(self, key: Key, response: Response) -> None:
-        """Remember as what the request was admitted, and its answer if that was what is kept."""
+    def remember(self, key: Key, status: int, headers: Headers) -> None:
+        """Remember as what the request was admitted, and its answer if that was what is kept.
+
+        `headers` are the answer's own but for its length: the layers around add theirs every time.
+        """
         seen = exchange.current.get()
         if seen is None or (seen.admitted is None and seen.answered is None):
             return
@@ -153,10 +153,8 @@ class Repeats:
             return
         if seen.admitted is not None:
             self._admitted.keep(key, seen.admitted)
-        if seen.answered is not None and response.status_code == _OK:
+        if seen.answered is not None and status == _OK:
             question, kept = seen.answered
-            # the endpoint's own headers: the layers around add theirs every time
-            headers = tuple(response.raw_headers)
             compressed = b"content-encoding" in dict(headers)
             repeat = Repeat(question, ref(kept), headers, compressed, seen.operation, seen.cost)
             self._answers.keep(key, repeat)
@@ -173,15 +171,17 @@ class Repeats:
         client, key = known
         if (found := self.recall(key, client)) is not None:
             repeat, body = found
-            await send({"type": "http.response.start", "status": _OK, "headers": repeat.headers})
+            headers = [(_LENGTH, b"%d" % len(body)), *repeat.headers]
+            await send({"type": "http.response.start", "status": _OK, "headers": headers})
             await send({"type": "http.response.body", "body": body})
         elif (admitted := self.admitted(key, client)) is not None:
-            response = await self._endpoint.again(Request(scope, receive), admitted, client)
-            await response(scope, receive, send)
-            self.remember(key, response)
+            reply = await self._endpoint.again(receive, asked.wish, admitted, client)
+            await reply.response()(scope, receive, send)
+            self.remember(key, reply.status, reply.headers)
         else:
             response = await self._ask(scope, _beginning_with(first, receive), send)
-            self.remember(key, response)
+            own = tuple(header for header in response.raw_headers if header[0] != _LENGTH)
+            self.remember(key, response.status_code, own)
         self._remember_whole(scope, asked)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> Response:
@@ -245,4 +245,6 @@ def _read(scope: Scope, first: Message) -> Asked | None:
     shown = read_shown(scope)
     if shown is None:
         return None
-    return Asked(body, tuple(header for header in scope["headers"] if header[0] in _MATTER), shown)
+    headers = tuple(header for header in scope["headers"] if header[0] in _MATTER)
+    wish = Wish("POST", dict(headers).get(b"accept-encoding", b"").decode("latin-1"))
+    return Asked(body, headers, wish, shown)

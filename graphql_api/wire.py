@@ -15,13 +15,13 @@ from functools import lru_cache
 from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
-from starlette.requests import Request
 from starlette.types import Receive, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from graphql_api import exchange
 from graphql_api.admission import Admitted
 from graphql_api.auth import Client
+from graphql_api.delivery import Reply, Wish
 from graphql_api.edge import CLIENT_LEFT, Report, answer_masked, new_id
 from graphql_api.endpoint import Endpoint
 from graphql_api.exchange import Exchange
@@ -29,7 +29,7 @@ from graphql_api.headers import AnswerHeaders, Header, passing
 from graphql_api.repeats import PATH, Asked, Key, Repeats
 
 _OK = 200
-_KEPT = 64  # heads
+_KEPT = 64  # beginnings of heads
 
 # An answer: its head, but for the empty line, and its body.
 Parts: TypeAlias = tuple[bytes, bytes]
@@ -40,6 +40,7 @@ class Begun(NamedTuple):
 
     seen: Exchange
     began: float
+    wish: Wish
     admitted: Admitted
     client: Client
     key: Key
@@ -53,7 +54,7 @@ class Wire:
         self, repeats: Repeats, endpoint: Endpoint, headers: AnswerHeaders, reports: Sequence[Report]
     ) -> None:
         self._repeats, self._endpoint, self._headers, self._reports = repeats, endpoint, headers, reports
-        self._heads = lru_cache(_KEPT)(self._head)
+        self._beginning = lru_cache(_KEPT)(self._begin)
 
     def find(self, whole: bytes) -> Asked | None:
         """Return the request that came in these bytes, if it came before."""
@@ -77,12 +78,10 @@ class Wire:
             scope = {"type": "http", "method": "POST", "path": PATH, "headers": asked.headers, "client": peer}
             if (found := self._repeats.recall(key, client)) is not None:
                 repeat, body = found
-                if repeat.head is None:
-                    repeat.head = self._head(repeat.headers)
                 self._report(seen, scope, _OK, body, began)
-                return repeat.head + _lines([*default, *passing(seen, _OK)]), body
+                return self._head(_OK, repeat.headers, body, default, seen), body
             admitted = self._repeats.admitted(key, client)
-            return None if admitted is None else Begun(seen, began, admitted, client, key, scope)
+            return None if admitted is None else Begun(seen, began, asked.wish, admitted, client, key, scope)
         finally:
             exchange.current.reset(token)
 
@@ -93,25 +92,25 @@ class Wire:
         status, body = CLIENT_LEFT, b""
         try:
             try:
-                request = Request(begun.scope, receive)
-                response = await self._endpoint.again(request, begun.admitted, begun.client)
-                self._repeats.remember(begun.key, response)
-                status, own, body = response.status_code, response.raw_headers, bytes(response.body)
+                reply = await self._endpoint.again(receive, begun.wish, begun.admitted, begun.client)
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-                status, own, body = answer_masked(error)
-            if status == _OK:
-                # most answers' own headers differ in the length only
-                length = b"content-length", b"%d" % len(body)
-                others = tuple([header for header in own if header[0] != length[0]])
-                return self._heads(others) + _lines([length, *default, *passing(seen, _OK)]), body
-            headers = [*default, *self._headers.complete(own, seen, status)]
-            return STATUS_LINE[status] + _lines(headers), body
+                reply = Reply(*answer_masked(error))
+            status, own, body = reply
+            self._repeats.remember(begun.key, status, own)
+            return self._head(status, own, body, default, seen), body
         finally:
             self._report(seen, begun.scope, status, body, begun.began)
 
-    def _head(self, own: tuple[Header, ...]) -> bytes:
-        """Return what each answer with these headers of its own begins with."""
-        return STATUS_LINE[_OK] + _lines(self._headers.lasting(own))
+    def _head(
+        self, status: int, own: tuple[Header, ...], body: bytes, default: Iterable[Header], seen: Exchange
+    ) -> bytes:
+        """Return an answer's head; `own` are its own headers but for its length."""
+        headers = [(b"content-length", b"%d" % len(body)), *default, *passing(seen, status, dict(own))]
+        return self._beginning(status, own) + _lines(headers)
+
+    def _begin(self, status: int, own: tuple[Header, ...]) -> bytes:
+        """Return what every answer of this status and with these headers of its own begins with."""
+        return STATUS_LINE[status] + _lines(self._headers.lasting(own))
 
     def _report(self, seen: Exchange, scope: Scope, status: int, body: bytes, began: float) -> None:
         seconds = perf_counter() - began

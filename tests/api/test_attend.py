@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from starlette.requests import Request
 from starlette.types import Message
 
 from btcql.errors import QueryError
@@ -29,33 +28,32 @@ async def slow() -> str:
     return "in time"
 
 
-@pytest.fixture
-def request_at_hand(monkeypatch: pytest.MonkeyPatch) -> Request:
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline, "SECONDS", 0.2)
-    return Request({"type": "http", "headers": []}, never)
 
 
-def test_an_answer_that_came_with_its_end_counts(request_at_hand: Request) -> None:
+def test_an_answer_that_came_with_its_end_counts() -> None:
     async def ask() -> None:
-        assert await deadline.attend(request_at_hand, stubborn()) == "there already"
+        assert await deadline.attend(never, stubborn()) == "there already"
         _assert_nothing_is_cancelled()
 
     asyncio.run(ask())
 
 
-def test_an_answer_that_takes_too_long_is_ended(request_at_hand: Request) -> None:
+def test_an_answer_that_takes_too_long_is_ended() -> None:
     async def ask() -> None:
         for _ in range(2):  # the task can go on as if nothing had been
             with pytest.raises(QueryError, match="took more than"):
-                await deadline.attend(request_at_hand, slow())
+                await deadline.attend(never, slow())
             _assert_nothing_is_cancelled()
 
     asyncio.run(ask())
 
 
-def test_whoever_cancels_the_task_itself_is_obeyed(request_at_hand: Request) -> None:
+def test_whoever_cancels_the_task_itself_is_obeyed() -> None:
     async def ask() -> None:
-        task = asyncio.create_task(deadline.attend(request_at_hand, slow()))
+        task = asyncio.create_task(deadline.attend(never, slow()))
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
