@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CacheResult: TypeAlias = Literal["hit", "miss", "stale"]
 
 
-@dataclass
+@dataclass(slots=True)
 class Exchange:
     """One request and its answer; each step adds what it knows.
 

@@ -94,14 +94,15 @@ class Http(Patience, HttpToolsProtocol):
         found = self._wire.answer(asked, self.client, self.server_state.default_headers)
         if found is None:
             return False
-        self._unset_keepalive_if_required()
         self._end_waiting()
         if isinstance(found, Begun):
+            self._unset_keepalive_if_required()
             self._begin(found)
         else:
             head, body = found
             self.transport.writelines((head, _END, body))
-            self.on_response_complete()
+            self.server_state.total_requests += 1
+            self.rest()
         return True
 
     def _is_busy(self) -> bool:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 from weakref import ReferenceType, ref
@@ -78,8 +79,20 @@ class Key(NamedTuple):
     headers: Headers
 
 
-class Repeat(NamedTuple):
-    """How a request was answered: from what, with which headers of its own, what it ran and cost."""
+class Known(NamedTuple):
+    """A request that may be known: who asks, when (epoch microseconds), and what it is known by."""
+
+    client: Client
+    now: int
+    key: Key
+
+
+@dataclass(slots=True)
+class Repeat:
+    """How a request was answered: from what, with which headers of its own, what it ran and cost.
+
+    head: what such an answer begins with every time, once that was made.
+    """
 
     question: Question
     kept: ReferenceType[Kept]
@@ -87,6 +100,7 @@ class Repeat(NamedTuple):
     compressed: bool
     operation: str | None
     cost: int
+    head: bytes | None = None
 
 
 class Repeats:
@@ -116,30 +130,31 @@ class Repeats:
         """Return the request that came in these bytes, head and body, if it came before."""
         return self._whole.get(_digest(whole))
 
-    def recognize(self, asked: Asked, peer: str | None) -> tuple[Client, Key] | None:
-        """Return who asks, and what the request is known by, if who asks can be known at once."""
+    def recognize(self, asked: Asked, peer: str | None) -> Known | None:
+        """Return what the request is known by, if who asks can be told at once."""
         client = self._gate.recall(asked.shown, peer)
         if client is None:
             return None
-        return client, Key(self._now() // calendar.DAY, client.scopes, asked.body, asked.headers)
+        now = self._now()
+        return Known(client, now, Key(now // calendar.DAY, client.scopes, asked.body, asked.headers))
 
-    def recall(self, key: Key, client: Client) -> tuple[Repeat, bytes] | None:
+    def recall(self, known: Known) -> tuple[Repeat, bytes] | None:
         """Return how the request was answered, with the body, if that is still how it is; it is charged."""
-        repeat = self._answers.get(key)
+        repeat = self._answers.get(known.key)
         kept = None if repeat is None else repeat.kept()
-        if repeat is None or kept is None or not self._answering.holds(repeat.question, kept, self._now()):
+        if repeat is None or kept is None or not self._answering.holds(repeat.question, kept, known.now):
             return None
         body = kept.encoded.at_hand(compressed=repeat.compressed)
-        if body is None or not self._charge(client, repeat.cost):
+        if body is None or not self._charge(known.client, repeat.cost):
             return None
         name_operation(repeat.operation)
         note_cache("hit")
         return repeat, body
 
-    def admitted(self, key: Key, client: Client) -> Admitted | None:
+    def admitted(self, known: Known) -> Admitted | None:
         """Return as what the request was admitted, and charge it, if it was and still may be."""
-        admitted = self._admitted.get(key)
-        return admitted if admitted is not None and self._charge(client, admitted.charge) else None
+        admitted = self._admitted.get(known.key)
+        return admitted if admitted is not None and self._charge(known.client, admitted.charge) else None
 
     def remember(self, key: Key, status: int, headers: Headers) -> None:
         """Remember as what the request was admitted, and its answer if that was what is kept.
@@ -168,20 +183,19 @@ class Repeats:
         if asked is None or known is None:
             await self._ask(scope, _beginning_with(first, receive), send)
             return
-        client, key = known
-        if (found := self.recall(key, client)) is not None:
+        if (found := self.recall(known)) is not None:
             repeat, body = found
             headers = [(_LENGTH, b"%d" % len(body)), *repeat.headers]
             await send({"type": "http.response.start", "status": _OK, "headers": headers})
             await send({"type": "http.response.body", "body": body})
-        elif (admitted := self.admitted(key, client)) is not None:
-            reply = await self._endpoint.again(receive, asked.wish, admitted, client)
+        elif (admitted := self.admitted(known)) is not None:
+            reply = await self._endpoint.again(receive, asked.wish, admitted, known.client)
             await reply.response()(scope, receive, send)
-            self.remember(key, reply.status, reply.headers)
+            self.remember(known.key, reply.status, reply.headers)
         else:
             response = await self._ask(scope, _beginning_with(first, receive), send)
             own = tuple(header for header in response.raw_headers if header[0] != _LENGTH)
-            self.remember(key, response.status_code, own)
+            self.remember(known.key, response.status_code, own)
         self._remember_whole(scope, asked)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> Response:

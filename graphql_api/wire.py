@@ -20,13 +20,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from graphql_api import exchange
 from graphql_api.admission import Admitted
-from graphql_api.auth import Client
 from graphql_api.delivery import Reply, Wish
 from graphql_api.edge import CLIENT_LEFT, Report, answer_masked, new_id
 from graphql_api.endpoint import Endpoint
 from graphql_api.exchange import Exchange
 from graphql_api.headers import AnswerHeaders, Header, passing
-from graphql_api.repeats import PATH, Asked, Key, Repeats
+from graphql_api.repeats import PATH, Asked, Known, Repeats
 
 _OK = 200
 _KEPT = 64  # beginnings of heads
@@ -42,8 +41,7 @@ class Begun(NamedTuple):
     began: float
     wish: Wish
     admitted: Admitted
-    client: Client
-    key: Key
+    known: Known
     scope: Scope
 
 
@@ -74,14 +72,15 @@ class Wire:
             known = self._repeats.recognize(asked, None if peer is None else peer[0])
             if known is None:
                 return None
-            client, key = known
             scope = {"type": "http", "method": "POST", "path": PATH, "headers": asked.headers, "client": peer}
-            if (found := self._repeats.recall(key, client)) is not None:
+            if (found := self._repeats.recall(known)) is not None:
                 repeat, body = found
+                if repeat.head is None:
+                    repeat.head = self._begin(_OK, (_length(body), *repeat.headers))
                 self._report(seen, scope, _OK, body, began)
-                return self._head(_OK, repeat.headers, body, default, seen), body
-            admitted = self._repeats.admitted(key, client)
-            return None if admitted is None else Begun(seen, began, asked.wish, admitted, client, key, scope)
+                return repeat.head + _lines([*default, *passing(seen, _OK)]), body
+            admitted = self._repeats.admitted(known)
+            return None if admitted is None else Begun(seen, began, asked.wish, admitted, known, scope)
         finally:
             exchange.current.reset(token)
 
@@ -92,21 +91,15 @@ class Wire:
         status, body = CLIENT_LEFT, b""
         try:
             try:
-                reply = await self._endpoint.again(receive, begun.wish, begun.admitted, begun.client)
+                reply = await self._endpoint.again(receive, begun.wish, begun.admitted, begun.known.client)
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
                 reply = Reply(*answer_masked(error))
             status, own, body = reply
-            self._repeats.remember(begun.key, status, own)
-            return self._head(status, own, body, default, seen), body
+            self._repeats.remember(begun.known.key, status, own)
+            others = _lines([_length(body), *default, *passing(seen, status, dict(own))])
+            return self._beginning(status, own) + others, body
         finally:
             self._report(seen, begun.scope, status, body, begun.began)
-
-    def _head(
-        self, status: int, own: tuple[Header, ...], body: bytes, default: Iterable[Header], seen: Exchange
-    ) -> bytes:
-        """Return an answer's head; `own` are its own headers but for its length."""
-        headers = [(b"content-length", b"%d" % len(body)), *default, *passing(seen, status, dict(own))]
-        return self._beginning(status, own) + _lines(headers)
 
     def _begin(self, status: int, own: tuple[Header, ...]) -> bytes:
         """Return what every answer of this status and with these headers of its own begins with."""
@@ -116,6 +109,10 @@ class Wire:
         seconds = perf_counter() - began
         for report in self._reports:
             report(seen, scope, status, len(body), seconds)
+
+
+def _length(body: bytes) -> Header:
+    return b"content-length", b"%d" % len(body)
 
 
 def _lines(headers: Iterable[Header]) -> bytes:

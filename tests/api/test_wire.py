@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -251,6 +253,31 @@ def test_a_connection_that_is_to_be_closed_is_closed(
                 with line(api) as client:
                     assert client.ask(last).closes() == [29, 30]
                     assert client.is_closed()
+
+
+@CASES
+def test_a_connection_is_kept_for_as_long_after_its_last_answer_as_after_any(
+    days: Database, parsed: Parsed, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, data = Http.connection_made, request()
+
+    def begin_impatiently(connection: Http, transport: asyncio.Transport) -> None:
+        begin(connection, transport)
+        connection.timeout_keep_alive = 1
+
+    monkeypatch.setattr(Http, "connection_made", begin_impatiently)
+    with serving(days.url, settings=settings) as api:
+        listens(api)
+        with line(api) as client:
+            parsed.wait_until_known(client, data)
+        with line(api) as client:
+            for _ in range(4):
+                assert client.ask(data).closes() == [29, 30]
+                time.sleep(0.5)
+            client.ask(data)
+            began = time.monotonic()
+            assert client.is_closed()
+            assert 0.9 < time.monotonic() - began < 30
 
 
 def test_what_stands_no_longer_is_not_answered_with(days: Database, parsed: Parsed) -> None:
