@@ -59,11 +59,11 @@ class Cache:
         return found[0]
 
     def keep(self, question: Question, kept: Kept) -> None:
-        """Keep the answer in place of an older one, unless it would take more than an eighth of the room."""
+        """Keep the answer in place of an older one, unless it would take more than a quarter of the room."""
         self._forget(question)
         # compressed bytes come later, and are never more than the others
         size = 2 * len(kept.encoded.body) + 4 * len(question.text) + len(question.variables) + _OVERHEAD
-        if size > self.capacity // 8:
+        if size > self.capacity // 4:
             return
         self._kept[question] = kept, size
         self.size += size

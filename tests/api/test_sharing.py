@@ -111,5 +111,7 @@ def test_the_longest_unused_go_when_there_is_no_room() -> None:
     assert [cache.find(question) is not None for question in questions] == [True, *[False] * 19, *[True] * 10]
     cache.keep(questions[-1], kept(10))
     assert len(cache) == 11, "one of each question"
-    cache.keep(questions[-1], kept(10_000))
+    cache.keep(questions[-1], kept(11_000))
+    assert cache.find(questions[-1]) is not None, "a large one"
+    cache.keep(questions[-1], kept(13_000))
     assert cache.find(questions[-1]) is None, "one that is too large is not kept, and no older one either"
