@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -47,6 +47,14 @@ class Reads(Protocol):
         """Return `reader(connection, *args, **kwargs)`."""
 
 
+class Limits(NamedTuple):
+    """How many sessions there may be; how many may wait for one, and each for how many seconds."""
+
+    size: int
+    waiting: int
+    wait_seconds: float
+
+
 class Pool:
     """Read-only sessions, built closed; `open` never waits for the database, nor fails without it.
 
@@ -63,6 +71,7 @@ class Pool:
         wait_seconds: float = 2.0,
         statement_seconds: float = 10.0,
     ) -> None:
+        self.limits = Limits(size, waiting, wait_seconds)
         self._statement_seconds = statement_seconds
         self._sessions = Sessions(url, self._configure, size=size, waiting=waiting, wait_seconds=wait_seconds)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -20,6 +19,7 @@ from graphql_api.encoding import Encoded
 from graphql_api.exchange import add_error, note_answer, note_cache
 from graphql_api.executor import Answer, Executor, Operation
 from graphql_api.lifetime import Extent, Rules
+from graphql_api.turns import Turns
 
 _AT_A_TIME = 2  # reads of one answer: while one is rendered, the database works at the next
 
@@ -43,6 +43,18 @@ class Answering:
         self._rules = Rules(executor.schema)
         self._flights: Flights[Answer | Kept] = Flights()
         self._markets = Markets()
+        # More answers than sessions would hold what they have read while they wait for one.
+        self._turns = Turns(*pool.limits)
+
+    def stats(self) -> dict[str, int]:
+        """Return the pool's figures, with the answers that wait for their turn, and those that had none."""
+        figures = self._pool.stats()
+        for name, number in (
+            ("requests_waiting", self._turns.waiting),
+            ("requests_errors", self._turns.refused),
+        ):
+            figures[name] = figures.get(name, 0) + number
+        return figures
 
     @property
     def state(self) -> DataState | None:
@@ -98,6 +110,21 @@ class Answering:
         return self._cache.find(question) is kept and _stands(kept, self.state, now)
 
     async def _make(
+        self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
+    ) -> Answer | Kept:
+        """Execute when it is its turn, for which nobody waits who reads nothing."""
+        if not operation.reads:
+            return await self._read(operation, variables, context)
+        try:
+            await self._turns.take()
+        except DatabaseUnavailableError as error:
+            return Answer.refusing(error)
+        try:
+            return await self._read(operation, variables, context)
+        finally:
+            self._turns.give_back()
+
+    async def _read(
         self, operation: Operation, variables: Mapping[str, Any] | None, context: Context
     ) -> Answer | Kept:
         """Execute, so that all that is read is of one version.
@@ -170,16 +197,19 @@ class Versioned:
 
     def __init__(self, reads: Reads, version: int | None) -> None:
         self._reads, self.version = reads, version
-        self._turns = asyncio.Semaphore(_AT_A_TIME)
+        self._turns = Turns(_AT_A_TIME)
 
     async def run(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Return what `reader` reads; raises what the others' `run` raises."""
-        async with self._turns:
+        await self._turns.take()
+        try:
             if self.version is None:
                 self._note(await self._reads.run(fetch_version))
             return await self._reads.run(reader, *args, **kwargs)
+        finally:
+            self._turns.give_back()
 
     def _note(self, version: int) -> None:
         """Take in the version; of two that ask at a time the first counts, for both read after it."""

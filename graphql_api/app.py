@@ -72,7 +72,7 @@ def create_app(
     keys = KeyRing(pool, notes)
     access = settings.access
     gate = Gate(access, keys)
-    telemetry = Telemetry(pool.stats)
+    telemetry = Telemetry(answering.stats)
     spool = Spool(settings.export_spool, settings.export_spool_bytes)
 
     headers = AnswerHeaders(any_origin=ANY_ORIGIN in access.origins)

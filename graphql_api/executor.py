@@ -12,6 +12,7 @@ from typing import Any, cast
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
     GraphQLError,
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
@@ -60,6 +61,12 @@ class Operation:
     def words(self) -> frozenset[str]:
         """The document's words, among which are all fields that it selects, by their own names."""
         return frozenset(_WORD.findall(self.text))
+
+    @cached_property
+    def reads(self) -> bool:
+        """Whether it asks for more than the schema tells of itself."""
+        selected = self.node.selection_set.selections
+        return not all(isinstance(each, FieldNode) and each.name.value.startswith("__") for each in selected)
 
     @property
     def name(self) -> str | None:

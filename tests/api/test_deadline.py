@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -107,6 +108,9 @@ def test_when_all_sessions_are_taken_others_are_told_so_quickly(patient: Api, da
         assert error["message"] == "too many questions wait for the database just now: ask again in 5 seconds"
         assert patient.http.get("/healthz").status_code == 200
         assert patient.http.get("/readyz").status_code == 503
+        assert patient.ask('{ __type(name: "Price") { name } }') == {"__type": {"name": "Price"}}
+        figures = patient.http.get("/metrics").text
+        assert float(re.findall(r"^btcql_pool_refusals_total (\S+)", figures, re.MULTILINE)[0]) >= 1
         holding.release()
         assert [answer.result().status_code for answer in waiting] == [200] * 8
     assert patient.ask("{ server { edition } }") == {"server": {"edition": "plain"}}
