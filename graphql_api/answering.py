@@ -49,10 +49,13 @@ class Answering:
     def stats(self) -> dict[str, int]:
         """Return the pool's figures, with the answers that wait for their turn, and those that had none."""
         figures = self._pool.stats()
-        for name, number in (
-            ("requests_waiting", self._turns.waiting),
-            ("requests_errors", self._turns.refused),
-        ):
+        turns = self._turns
+        own = {
+            "requests_waiting": turns.waiting,
+            "requests_queued": turns.waited,
+            "requests_errors": turns.refused,
+        }
+        for name, number in own.items():
             figures[name] = figures.get(name, 0) + number
         return figures
 

@@ -33,7 +33,8 @@ class Wish(NamedTuple):
     def of(cls, request: Request) -> Wish:
         """Return the wish of a request."""
         headers = request.headers
-        return cls(request.method, headers.get("accept-encoding", ""), headers.get("if-none-match", ""))
+        encodings = ",".join(headers.getlist("accept-encoding"))
+        return cls(request.method, encodings, headers.get("if-none-match", ""))
 
 
 class Reply(NamedTuple):

@@ -95,6 +95,7 @@ class Http(Patience, HttpToolsProtocol):
         if found is None:
             return False
         self._end_waiting()
+        self._unspent = 0
         if isinstance(found, Begun):
             self._unset_keepalive_if_required()
             self._begin(found)
@@ -141,7 +142,8 @@ class Http(Patience, HttpToolsProtocol):
         receive = cast("Receive", cycle.receive)
         try:
             head, body = await self._wire.answer_anew(begun, receive, cycle.default_headers)
-        except asyncio.CancelledError:
+        except BaseException:
+            # nobody is to wait for what does not come; what it was the loop tells, for nobody awaits this
             self.transport.close()
             raise
         if cycle.disconnected:

@@ -41,7 +41,7 @@ async def read_movement(context: Context, facts: MarketFacts, asked: RangeInput)
     warnings = basic_warnings(span, facts)
     warnings += await explain_missing(context, facts, span, int(missing.sum()))
     movement = Movement(
-        resolved=ResolvedRange.of(span), coverage=Coverage.of(missing, span), warnings=warnings
+        resolved=ResolvedRange.of(span), coverage=Coverage(span=span, absent=missing), warnings=warnings
     )
     summary = summaries.summarise(bars)
     if summary is None:

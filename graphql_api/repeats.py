@@ -128,7 +128,7 @@ class Repeats:
 
     def find(self, whole: bytes) -> Asked | None:
         """Return the request that came in these bytes, head and body, if it came before."""
-        return self._whole.get(_digest(whole))
+        return self._whole.get(_digest(whole)) if len(whole) <= _KEPT_LENGTH else None
 
     def recognize(self, asked: Asked, peer: str | None) -> Known | None:
         """Return what the request is known by, if who asks can be told at once."""
@@ -260,5 +260,5 @@ def _read(scope: Scope, first: Message) -> Asked | None:
     if shown is None:
         return None
     headers = tuple(header for header in scope["headers"] if header[0] in _MATTER)
-    wish = Wish("POST", dict(headers).get(b"accept-encoding", b"").decode("latin-1"))
-    return Asked(body, headers, wish, shown)
+    encodings = b",".join(value for name, value in headers if name == b"accept-encoding")
+    return Asked(body, headers, Wish("POST", encodings.decode("latin-1")), shown)

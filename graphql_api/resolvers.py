@@ -19,7 +19,7 @@ from graphql_api.inputs import Fill, RangeInput
 from graphql_api.ranges import Span, check_size, complete_stop, resolve
 from graphql_api.scalars import format_datetime
 from graphql_api.series import CandleSeries, MovingAverageSeries
-from graphql_api.types import Price, ResolvedRange, Warning  # noqa: A004 - the contract's name
+from graphql_api.types import Coverage, Price, ResolvedRange, Warning  # noqa: A004 - the contract's name
 
 _THREAD_WORTHY = 500_000  # additions: about a millisecond, the most that other requests may wait for
 
@@ -76,7 +76,7 @@ async def read_candles(
     if max_points is not None:
         grid, thinned = downsample(grid, max_points)
         warnings += thinned
-    return CandleSeries(span=span, grid=grid, missing=missing, told=warnings)
+    return CandleSeries(span=span, grid=grid, covered=Coverage(span=span, absent=missing), told=warnings)
 
 
 async def read_moving_average(

@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import numpy as np
 import strawberry
 from numpy.typing import NDArray
 from strawberry import Private
@@ -76,7 +75,7 @@ class CandleSeries:
 
     span: Private[Span]
     grid: Private[Grid]
-    missing: Private[NDArray[np.bool_]]
+    covered: Private[Coverage]
     told: Private[list[Warning]]
 
     @strawberry.field
@@ -100,7 +99,7 @@ class CandleSeries:
     @strawberry.field
     def coverage(self) -> Coverage:
         """Return which of the range's bars exist."""
-        return Coverage.of(self.missing, self.span)
+        return self.covered
 
     @strawberry.field
     def warnings(self) -> list[Warning]:

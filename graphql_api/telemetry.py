@@ -25,12 +25,12 @@ _GAUGES = {
     "pool_size": "sessions there are",
     "pool_max": "sessions there may be",
     "pool_available": "sessions at nobody's service",
-    "requests_waiting": "reads that wait for a session",
+    "requests_waiting": "answers that wait for their turn, and reads for a session",
 }
 _COUNTERS = {
     "requests_num": ("reads", "reads that took a session"),
-    "requests_queued": ("waits", "reads that had to wait for a session"),
-    "requests_errors": ("refusals", "reads that got no session in time"),
+    "requests_queued": ("waits", "answers that had to wait for their turn, and reads for a session"),
+    "requests_errors": ("refusals", "answers that got no turn in time, and reads no session"),
     "connections_num": ("connections", "attempts to connect"),
     "connections_errors": ("connection_failures", "attempts to connect that failed"),
     "connections_lost": ("connections_lost", "sessions found dead"),

@@ -7,19 +7,22 @@ import math
 
 from btcql.errors import DatabaseBusyError
 
+_PERIODS = 4  # of waiting at the most
+
 
 class Turns:
     """Turns for `at_a_time`; at most `waiting` wait for one, each for `seconds` in which none has ended.
 
-    As long as turns end they wait on: only their number makes it take long then. It is what asyncio's
-    semaphore and timeout do together, at a fraction of their cost, for every answer takes two turns or more.
+    While turns end they wait on, for only their number makes it take long then, but for no more than four
+    times as long. It is what asyncio's semaphore and timeout do together, at a fraction of their cost: every
+    answer takes two turns or more.
     """
 
     def __init__(self, at_a_time: int, waiting: int | None = None, seconds: float = math.inf) -> None:
         self._free, self._most, self._seconds = at_a_time, waiting, seconds
         self._waiting: dict[asyncio.Future[None], asyncio.TimerHandle | None] = {}  # in their order
         self._ended = 0
-        self.refused = 0
+        self.waited = self.refused = 0
 
     @property
     def waiting(self) -> int:
@@ -34,12 +37,13 @@ class Turns:
         if self._most is not None and len(self._waiting) >= self._most:
             raise self._refusal(f"{len(self._waiting)} others wait for their turn already")
         turn = asyncio.get_running_loop().create_future()
-        self._wait(turn)
+        self.waited += 1
+        self._wait(turn, _PERIODS)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.give_back()  # it came in the same moment
+                self._pass_on()  # it came in the same moment
             raise
         finally:
             self._forget(turn)
@@ -47,6 +51,9 @@ class Turns:
     def give_back(self) -> None:
         """Give a turn back: it is of whoever has waited for longest."""
         self._ended += 1
+        self._pass_on()
+
+    def _pass_on(self) -> None:
         for turn in self._waiting:
             if not turn.done():  # as one is that was cancelled just now
                 self._forget(turn)
@@ -54,20 +61,20 @@ class Turns:
                 return
         self._free += 1
 
-    def _wait(self, turn: asyncio.Future[None]) -> None:
+    def _wait(self, turn: asyncio.Future[None], periods: int) -> None:
         timer = None
         if not math.isinf(self._seconds):
-            timer = turn.get_loop().call_later(self._seconds, self._look_at, turn, self._ended)
+            timer = turn.get_loop().call_later(self._seconds, self._look_at, turn, periods - 1, self._ended)
         self._waiting[turn] = timer
 
-    def _look_at(self, turn: asyncio.Future[None], ended: int) -> None:
+    def _look_at(self, turn: asyncio.Future[None], periods: int, ended: int) -> None:
         """Refuse a turn for which there is no hope; `ended` had when it was looked at last."""
         if turn.done():
             return
-        if self._ended == ended:
-            turn.set_exception(self._refusal(f"no turn ended in {self._seconds:g} s"))
+        if periods and self._ended != ended:
+            self._wait(turn, periods)
         else:
-            self._wait(turn)
+            turn.set_exception(self._refusal("it did not come in time"))
 
     def _forget(self, turn: asyncio.Future[None]) -> None:
         timer = self._waiting.pop(turn, None)
@@ -76,4 +83,4 @@ class Turns:
 
     def _refusal(self, why: str) -> DatabaseBusyError:
         self.refused += 1
-        return DatabaseBusyError(f"the database has no session to spare: {why}")
+        return DatabaseBusyError(f"no turn to be answered: {why}")

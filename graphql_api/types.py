@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import strawberry
 from numpy.typing import NDArray
+from strawberry import Private
 
 from btcql import calendar
 from btcql.records import Interval
@@ -99,23 +101,32 @@ class Gap:
 
 @strawberry.type
 class Coverage:
-    """How many of a range's bars exist, and where they do not."""
+    """How many of a range's bars exist, and where they do not; absent: of each bar of the span."""
 
-    expected: int
-    present: int
-    missing: list[Gap]
+    span: Private[Span]
+    absent: Private[NDArray[np.bool_]]
 
-    @classmethod
-    def of(cls, missing: NDArray[np.bool_], span: Span) -> Coverage:
-        """Return the coverage of `span`, given which of its bars are missing."""
-        return cls(
-            expected=len(span),
-            present=len(span) - int(np.count_nonzero(missing)),
-            missing=[
-                Gap(from_=calendar.to_datetime(start), to=calendar.to_datetime(end), bars=bars)
-                for start, end, bars in gaps(missing, span)
-            ],
-        )
+    @strawberry.field
+    def expected(self) -> int:
+        """Return how many bars the range has room for."""
+        return len(self.span)
+
+    @strawberry.field
+    def present(self) -> int:
+        """Return how many of them exist."""
+        return len(self.span) - int(np.count_nonzero(self.absent))
+
+    @strawberry.field
+    def missing(self) -> list[Gap]:
+        """Return the stretches that do not, which are made once, however often they are asked for."""
+        return self._gaps
+
+    @cached_property
+    def _gaps(self) -> list[Gap]:
+        return [
+            Gap(from_=calendar.to_datetime(start), to=calendar.to_datetime(end), bars=bars)
+            for start, end, bars in gaps(self.absent, self.span)
+        ]
 
 
 @strawberry.type(

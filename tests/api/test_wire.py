@@ -27,6 +27,7 @@ from graphql_api import app, auth, limiter
 from graphql_api.endpoint import Endpoint
 from graphql_api.http import Http
 from graphql_api.logs import JsonLines
+from graphql_api.wire import Wire
 from tests.api.markets import load, numbered
 from tests.api.serving import UNLIMITED, Api, Clock, listens, serving, wait_for
 from tests.api.test_cache import change, tamper
@@ -412,6 +413,51 @@ def test_what_nobody_foresaw_is_masked(
         assert error["extensions"]["errorId"] in log.lines[-1]["errorIds"]
         monkeypatch.undo()
         assert client.ask(data).status == 200
+
+
+def test_a_connection_whose_answer_fails_beyond_all_masks_is_closed(
+    days: Database, parsed: Parsed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    data = request()
+    with serving(days.url, settings=UNCACHED) as api:
+        with line(api) as client:
+            parsed.wait_until_known(client, data)
+            monkeypatch.setattr(Wire, "_report", fail)
+            client.send(data)
+            assert client.is_closed()
+        monkeypatch.undo()
+        with line(api) as client:
+            assert client.ask(data).status == 200
+
+
+@CASES
+def test_what_stands_before_a_known_request_does_not_add_up(
+    days: Database, parsed: Parsed, settings: Settings
+) -> None:
+    data, empty = request(), b"\r\n" * 8_000
+    with serving(days.url, settings=settings) as api, line(api) as client:
+        listens(api)
+        parsed.wait_until_known(client, data)
+        for _ in range(6):
+            client.send(empty)
+            time.sleep(0.05)  # a packet of its own
+            assert client.ask(data).status == 200
+
+
+@CASES
+def test_encodings_may_come_in_several_headers(days: Database, parsed: Parsed, settings: Settings) -> None:
+    long = CLOSES.replace("lastDays: 2", "lastDays: 29").replace("close }", "start open high low close }")
+    refusing = request(long, "accept-encoding: gzip;q=0", "accept-encoding: *")
+    with serving(days.url, settings=settings) as api, line(api) as client:
+        listens(api)
+        answers = [client.ask(refusing)]
+        parsed.wait_until_known(client, refusing)
+        answers += [client.ask(refusing) for _ in range(3)]
+        assert {answer.body for answer in answers} == {answers[0].body}
+        assert answers[0].body.startswith(b"{")
 
 
 def test_a_database_that_is_gone_is_said_to_be(days: Database, parsed: Parsed) -> None:
