@@ -27,6 +27,7 @@ from graphql import (
     FieldNode,
     GraphQLError,
     GraphQLField,
+    GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -45,7 +46,7 @@ from graphql.execution.values import VariableValues
 from graphql.language import DocumentNode
 from graphql.pyutils import AwaitableOrValue, Path, Undefined, UndefinedType
 
-from graphql_api.batches import BatchExecutor
+from graphql_api.batches import Batch, BatchExecutor
 from graphql_api.directness import DirectResolver
 from graphql_api.recent import Recent
 
@@ -173,8 +174,10 @@ class PlannedExecutor(BatchExecutor):
         result: Any,
         position_context: Any,
     ) -> AwaitableOrValue[Any]:
-        """Complete a value, as graphql-core's method does; objects of a type that takes any, at once."""
+        """Complete a value, as graphql-core's method does; batches, and objects of such types, at once."""
         kind = return_type.of_type if isinstance(return_type, GraphQLNonNull) else return_type
+        if isinstance(result, Batch) and isinstance(kind, GraphQLList):
+            return self.complete_list_value(kind, field_details_list, info, path, result, position_context)
         if (
             not isinstance(kind, GraphQLObjectType)
             or kind.is_type_of

@@ -67,9 +67,9 @@ def resolve(
 
 def clamp(interval: Interval, start: int, end: int, lower: int, upper: int) -> Span:
     """Return the bars over [start, end) that are among the bars lower, ..., upper - 1."""
-    wanted = calendar.number(start, interval), calendar.stop_number(end, interval)
-    first, stop = (min(max(bar, lower), upper) for bar in wanted)
-    return Span(interval, first, stop, clamped=(first, stop) != wanted)
+    wanted_first, wanted_stop = calendar.number(start, interval), calendar.stop_number(end, interval)
+    first, stop = min(max(wanted_first, lower), upper), min(max(wanted_stop, lower), upper)
+    return Span(interval, first, stop, clamped=first != wanted_first or stop != wanted_stop)
 
 
 def bounds(asked: RangeInput, complete_end: int, facts: MarketFacts) -> tuple[int, int]:
