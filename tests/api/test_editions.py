@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from typing import Any
 
@@ -48,7 +48,7 @@ QUESTIONS = {
     "price of a minute": 'price(at: "2024-01-06T11:17:30Z") { at value }',
 }
 # Sums of floats, whose last bit depends on the order in which a server adds them up.
-_SUMS = {"volume", "average"}
+SUMS = frozenset({"volume", "average"})
 
 
 def corrected(frame: pd.DataFrame) -> pd.DataFrame:
@@ -65,14 +65,14 @@ def answers(api: Api) -> dict[str, Any]:
     return {name: api.market(question) for name, question in QUESTIONS.items()}
 
 
-def differences(one: Any, other: Any, path: str = "") -> list[str]:
-    """Name where two answers differ: in any bit, but sums from 1e-12 of them on."""
+def differences(one: Any, other: Any, path: str = "", rounded: Collection[str] = SUMS) -> list[str]:
+    """Name where two answers differ: in any bit, but what is `rounded` from 1e-12 of it on."""
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        return [said for key in one for said in differences(one[key], other[key], f"{path}.{key}")]
+        return [said for key in one for said in differences(one[key], other[key], f"{path}.{key}", rounded)]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         pairs = enumerate(zip(one, other, strict=True))
-        return [said for at, (a, b) in pairs for said in differences(a, b, f"{path}[{at}]")]
-    if isinstance(one, float) and isinstance(other, float) and path.rpartition(".")[2] in _SUMS:
+        return [said for at, (a, b) in pairs for said in differences(a, b, f"{path}[{at}]", rounded)]
+    if isinstance(one, float) and isinstance(other, float) and path.rpartition(".")[2] in rounded:
         return [] if other == pytest.approx(one, rel=1e-12, abs=0) else [f"{path}: {one} and {other}"]
     return [] if type(one) is type(other) and one == other else [f"{path}: {one} and {other}"]
 
