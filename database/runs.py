@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from psycopg.pq import TransactionStatus
+
 from btcql.errors import DatabaseError, PipelineError
 from database.connection import Connection, connected
 from database.events import write_outcome
@@ -133,7 +135,9 @@ def schedule_lock(url: str) -> Iterator[ScheduleLock]:
         try:
             yield ScheduleLock(connection)
         finally:
-            if not connection.closed:  # by itself a session ends a moment after its connection
+            # By itself a session ends a moment after its connection. In the middle of a query, where a signal
+            # may have ended it, nothing more can be said: it would hide what did.
+            if not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE:
                 connection.execute(query("let_go_of_schedule"))
 
 

@@ -19,6 +19,7 @@ _COMMANDS = ("up", "data", "serve", "schedule", "database", "keys", "lake", "doc
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INTERRUPTED = 130  # the exit code, as Typer has it too
 _OLDEST, _NEWEST = (3, 11), (3, 13)
+_told = False
 
 app = typer.Typer(
     name="btcql",
@@ -73,9 +74,21 @@ def main() -> None:
         sys.exit(1)
 
 
+def is_ending() -> bool:
+    """Return whether the command was told to end: what that raised may have been hidden by another error."""
+    return _told
+
+
+def interrupt_quietly(*_: object) -> None:
+    """End the command, as a signal does, without a word."""
+    global _told  # noqa: PLW0603 - a signal's handler has no other place
+    _told = True
+    raise _Ended
+
+
 def _interrupt(*_: object) -> None:
     # Once is enough: a second Ctrl-C must not cut short the stopping of what was started.
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
     os.write(sys.stderr.fileno(), b"btcql: stopping\n")
-    raise _Ended
+    interrupt_quietly()

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btcql.cli import app
+from btcql.cli import app, interrupt_quietly, is_ending
 from btcql.errors import DatabaseUnavailableError, PipelineError
 from btcql.rhythm import REFRESHED
 from btcql.settings import Settings
@@ -54,9 +55,7 @@ def schedule(
         return
     with suppress(KeyboardInterrupt):  # how a schedule is ended
         if until_stdin_ends:
-            signal.signal(
-                signal.SIGINT, signal.default_int_handler
-            )  # without a word: `up` says that it stops
+            signal.signal(signal.SIGINT, interrupt_quietly)  # `up` says that it stops
             threading.Thread(target=_interrupt_with_stdin, daemon=True).start()
         _serve(Settings.read(), quiet=until_stdin_ends)
 
@@ -119,10 +118,14 @@ def _keep(running: Pipeline, notify: list[Address]) -> None:
     from btcql.cli.progress import console
     from database.runs import schedule_lock
 
-    stop = threading.Event()
-    daily = _daily(running, notify, lambda seconds: stop.wait(min(max(seconds, 0), _LOOK_SECONDS)))
+    def wait(seconds: float) -> bool:
+        if not is_ending():
+            time.sleep(min(max(seconds, 0), _LOOK_SECONDS))
+        return is_ending()
+
+    daily = _daily(running, notify, wait)
     said = False
-    while not stop.is_set():
+    while not is_ending():
         try:
             with schedule_lock(running.database_url) as lock:
                 if lock.take():
@@ -133,7 +136,7 @@ def _keep(running: Pipeline, notify: list[Address]) -> None:
                     said = True
         except DatabaseUnavailableError as error:
             console.print(f"{error}: the schedule waits for it")
-        stop.wait(_STANDBY_SECONDS)
+        wait(_STANDBY_SECONDS)
 
 
 def _interrupt_with_stdin() -> None:

@@ -7,11 +7,17 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import psutil
+import pytest
 
-from database.runs import schedule_lock
+from btcql import cli
+from btcql.cli import schedule
+from btcql.errors import DatabaseUnavailableError
+from database.migrate import migrate
+from database.runs import ScheduleLock, schedule_lock
 from database.server import opened
 from tests.cli.conftest import LIMIT_SECONDS, Command
 from tests.cli.files import daily_rows, write_csv
@@ -98,3 +104,25 @@ def test_a_schedule_for_once_does_what_is_due_and_fails_while_a_market_is_not_re
         assert plain_btcql.rows(plans) == [(True, 1)]
     assert ended.returncode == 1
     assert "not every market could be refreshed: BTC-USD is tried again from " in ended.stderr
+
+
+def test_a_schedule_ends_even_if_another_error_hides_that_it_was_told_to(
+    plain_btcql: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Told:
+        runs = 0
+
+        def run(self, _: ScheduleLock) -> None:
+            self.runs += 1
+            try:
+                cli.interrupt_quietly()
+            except KeyboardInterrupt:
+                raise DatabaseUnavailableError("the database went away meanwhile") from None
+
+    told = Told()
+    monkeypatch.setattr(cli, "_told", False)
+    monkeypatch.setattr(schedule, "_daily", lambda *_: told)
+    with opened(plain_btcql.settings) as url:
+        migrate(url)
+        schedule._keep(SimpleNamespace(database_url=url), [])  # type: ignore[arg-type]
+    assert told.runs == 1

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from psycopg.pq import TransactionStatus
 
 from btcql.errors import PipelineError
 from database.connection import connected
 from database.runs import Plan, check_schedule, recorded, schedule_lock, write_plan
+from tests.api.serving import wait_for
 from tests.conftest import Database
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -34,3 +36,20 @@ def test_a_schedule_is_well_if_it_lives_and_no_refresh_is_overdue(database: Data
                 check_schedule(connection, NOW)
         with pytest.raises(PipelineError, match="no schedule serves"):
             check_schedule(connection, NOW)
+
+
+def test_what_ends_a_schedule_in_the_middle_of_a_query_is_not_hidden(database: Database) -> None:
+    if database.edition != "plain":
+        pytest.skip("it is the same on every edition")
+
+    def work() -> None:
+        with schedule_lock(database.url) as lock:
+            assert lock.take()
+            lock.connection.pgconn.send_query(b"SELECT 1")  # as a signal may find it
+            assert lock.connection.info.transaction_status == TransactionStatus.ACTIVE
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    with schedule_lock(database.url) as lock:
+        wait_for(lock.take)
