@@ -37,6 +37,7 @@ from graphql_api.persisted import AutomaticDocuments, read_documents
 from graphql_api.probes import Probes
 from graphql_api.repeats import Repeats
 from graphql_api.schema import schema
+from graphql_api.shortcut import Shortcut
 from graphql_api.sockets import Sockets
 from graphql_api.telemetry import Telemetry
 from graphql_api.tracing import Tracing
@@ -104,7 +105,7 @@ def create_app(
     admission = Admission(gate, executor, documents, Estimator(executor.schema, settings.max_cost))
     playground = Page("playground") if settings.playground else None
     endpoint = Endpoint(gate, admission, answering, new_context, playground)
-    repeats = Repeats(endpoint, gate, answering, now)
+    repeats = Repeats(gate, answering, now)
     wire = Wire(repeats, endpoint, headers, reports)
     sockets = Sockets(gate, admission, answering, executor, new_context, access.origins)
     app = Starlette(
@@ -119,7 +120,10 @@ def create_app(
             ),
             *Probes(pool, gate, telemetry, clock).routes(),
         ],
-        middleware=[*edge(access, headers, reports, tracing), Middleware(repeats.before)],
+        middleware=[
+            *edge(access, headers, reports, tracing),
+            Middleware(Shortcut, repeats=repeats, endpoint=endpoint),
+        ],
         lifespan=lifespan,
     )
     app.state.settings = settings

@@ -31,7 +31,7 @@ class Http(Patience, HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._unspent, self._asked = 0, False
+        self._unspent = 0
         self._wire: Wire | None = self.app_state.get("wire")
         # of what came last: how many requests it began; whether the last one is not whole, or plain HTTP
         self._requests, self._is_inside, self._is_plain = 0, False, False
@@ -47,7 +47,7 @@ class Http(Patience, HttpToolsProtocol):
             self.scope["state"][WHOLE] = data
         if self._unspent <= MAX_HEAD or self.transport.is_closing():
             return
-        if self._asked and not self.cycle.response_complete:
+        if self.is_answering:
             self.transport.close()  # an answer is on its way: another's bytes do not belong into it
         else:
             self.send_400_response(f"more than {MAX_HEAD} bytes of headers")
@@ -60,7 +60,7 @@ class Http(Patience, HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer."""
-        self._unspent, self._asked = 0, True
+        self._unspent = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -110,7 +110,7 @@ class Http(Patience, HttpToolsProtocol):
         """Return whether an answer is on its way, or not taken yet, or there are too many of all."""
         most = self.limit_concurrency
         return (
-            not getattr(self.cycle, "response_complete", True)
+            self.is_answering
             or self.flow.write_paused
             or self.transport.is_closing()
             or (most is not None and max(len(self.connections), len(self.tasks)) >= most)
@@ -132,7 +132,6 @@ class Http(Patience, HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         self.cycle.more_body = False
-        self._asked = True
         task = self.loop.create_task(self._respond(self.cycle, begun))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)

@@ -44,15 +44,20 @@ class Patience(_Protocol):
     def data_received(self, data: bytes) -> None:
         """Read what came, and wait for the rest of a head if it is one that has begun."""
         super().data_received(data)
-        if getattr(self.cycle, "response_complete", True):  # before the first request there is none
-            self._wait_for_head()
-        elif self._head_timer is not None:
+        if self.is_answering:
             self._end_waiting()
+        else:
+            self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._end_waiting()
         super().connection_lost(exc)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether an answer is on its way; before the first request there is nothing to answer."""
+        return not getattr(self.cycle, "response_complete", True)
 
     def rest(self) -> None:
         """Be idle from now on, as after an answer; a timer that runs is asked then how long that was."""

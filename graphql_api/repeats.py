@@ -15,21 +15,19 @@ question, and still stands; if not, the endpoint answers what it admitted, witho
 In every other case the endpoint does what it always does: it alone refuses, and says what is stale. Only what
 is of the request and the answer themselves is remembered: who asks is found out every time (a revoked key
 ends as soon as ever), the cost is charged, and the layers around see the request and its answer as they see
-any other. A request whose head came before byte for byte too does not even have to be parsed (`wire.py`).
+any other. What is known is kept here; `shortcut.py` asks before the application does, and `wire.py` before a
+request is even parsed, where its head came before byte for byte too.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 from weakref import ReferenceType, ref
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Scope
 
 from btcql import calendar
 from btcql.errors import QueryError
@@ -38,21 +36,17 @@ from graphql_api.admission import Admitted
 from graphql_api.answering import Answering
 from graphql_api.auth import Client, Gate, Shown, read_shown
 from graphql_api.cache import Kept, Question
-from graphql_api.deadline import Ending
 from graphql_api.delivery import Wish
-from graphql_api.endpoint import Endpoint
 from graphql_api.exchange import name_operation, note_cache
 from graphql_api.recent import Recent
 
 PATH = "/graphql"
 WHOLE = "whole"  # in a scope's state: the request's bytes, head and body, if they came at once and alone
 _MATTER = {b"content-type", b"accept", b"accept-encoding"}
-_AT_ONCE = 0.1  # seconds that a body may take: the endpoint gives it more
 _KEPT = 1_000  # requests by their answers, and by all of their bytes
 _ADMITTED = 256  # requests by their operations, whose documents take more room than their text
 _KEPT_LENGTH = 10_000  # bytes of each: longer ones are read anew every time
 _OK = 200
-_LENGTH = b"content-length"
 _BY_HASH = b"persistedQuery"  # a document that comes with its hash is to be kept: the endpoint sees to that
 # Headers whose requests are not known as a whole: their ids differ every time, and what a page of another
 # origin is told is added outside of what is remembered.
@@ -106,25 +100,11 @@ class Repeat:
 class Repeats:
     """The requests that are known; `now` tells epoch microseconds."""
 
-    def __init__(self, endpoint: Endpoint, gate: Gate, answering: Answering, now: Callable[[], int]) -> None:
-        self._endpoint, self._gate, self._answering, self._now = endpoint, gate, answering, now
+    def __init__(self, gate: Gate, answering: Answering, now: Callable[[], int]) -> None:
+        self._gate, self._answering, self._now = gate, answering, now
         self._whole: Recent[bytes, Asked] = Recent(_KEPT)
         self._answers: Recent[Key, Repeat] = Recent(_KEPT)
         self._admitted: Recent[Key, Admitted] = Recent(_ADMITTED)
-
-    def before(self, app: ASGIApp) -> ASGIApp:
-        """Return the application, but for requests that are known.
-
-        A POST to /graphql that is not known goes to the endpoint at once: nothing else takes it.
-        """
-
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
-                await app(scope, receive, send)
-            else:
-                await self._answer(scope, receive, send)
-
-        return answer
 
     def find(self, whole: bytes) -> Asked | None:
         """Return the request that came in these bytes, head and body, if it came before."""
@@ -174,36 +154,6 @@ class Repeats:
             repeat = Repeat(question, ref(kept), headers, compressed, seen.operation, seen.cost)
             self._answers.keep(key, repeat)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that is known, or have the endpoint read it."""
-        first = await _receive_at_once(receive)
-        asked = None if first is None else _read(scope, first)
-        peer = scope["client"][0] if scope["client"] else None
-        known = None if asked is None else self.recognize(asked, peer)
-        if asked is None or known is None:
-            await self._ask(scope, _beginning_with(first, receive), send)
-            return
-        if (found := self.recall(known)) is not None:
-            repeat, body = found
-            headers = [(_LENGTH, b"%d" % len(body)), *repeat.headers]
-            await send({"type": "http.response.start", "status": _OK, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-        elif (admitted := self.admitted(known)) is not None:
-            reply = await self._endpoint.again(receive, asked.wish, admitted, known.client)
-            await reply.response()(scope, receive, send)
-            self.remember(known.key, reply.status, reply.headers)
-        else:
-            response = await self._ask(scope, _beginning_with(first, receive), send)
-            own = tuple(header for header in response.raw_headers if header[0] != _LENGTH)
-            self.remember(known.key, response.status_code, own)
-        self._remember_whole(scope, asked)
-
-    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> Response:
-        """Have the endpoint read the request and answer it; return the response, which was sent."""
-        response = await self._endpoint(Request(scope, receive))
-        await response(scope, receive, send)
-        return response
-
     def _charge(self, client: Client, cost: int) -> bool:
         """Charge the cost, if so much is left: else the endpoint charges its least, and says why not."""
         try:
@@ -212,7 +162,7 @@ class Repeats:
             return False
         return True
 
-    def _remember_whole(self, scope: Scope, asked: Asked) -> None:
+    def remember_whole(self, scope: Scope, asked: Asked) -> None:
         """Remember what a request's bytes say, if its connection told them."""
         whole: bytes | None = scope["state"].get(WHOLE) if "state" in scope else None
         if whole is not None and len(whole) <= _KEPT_LENGTH and _PARSED.isdisjoint(dict(scope["headers"])):
@@ -224,32 +174,7 @@ def _digest(whole: bytes) -> bytes:
     return blake2b(whole, digest_size=32).digest()
 
 
-async def _receive_at_once(receive: Receive) -> Message | None:
-    """Return the next message, None if it does not come in time."""
-    ending = Ending()
-    timer = asyncio.get_running_loop().call_later(_AT_ONCE, ending.end, TimeoutError())
-    try:
-        with ending:
-            return await receive()
-    except TimeoutError:
-        return None
-    finally:
-        timer.cancel()
-
-
-def _beginning_with(first: Message | None, receive: Receive) -> Receive:
-    """Return `receive` with a message before the others, that was taken from it already; None: none was."""
-    if first is None:
-        return receive
-    messages = [first]
-
-    async def receive_again() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return receive_again
-
-
-def _read(scope: Scope, first: Message) -> Asked | None:
+def read(scope: Scope, first: Message) -> Asked | None:
     """Return what a request asks; None: it is none of those that are known (rule 1)."""
     if first["type"] != "http.request" or first.get("more_body", False):
         return None
