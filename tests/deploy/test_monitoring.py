@@ -29,7 +29,6 @@ FOREIGN = {
     for kind in ("available", "capacity")
 }
 EVERYWHERE = {"instance", "job"}  # given by Prometheus
-TODAY = datetime.now(UTC).date()
 
 Tree = dict[str, Any]
 
@@ -146,9 +145,10 @@ def test_alerts_fire_when_they_should() -> None:
 
 
 def test_every_statement_of_the_board_is_answered_to_the_reader(database: Database) -> None:
-    first = date.fromordinal(TODAY.toordinal() - 40)
+    today = datetime.now(UTC).date()  # of this test: the statements ask for the database's own now
+    first = date.fromordinal(today.toordinal() - 40)
     load(database.url, "BTC-USD", numbered(first.isoformat(), 40), "bitstamp")
-    yesterday = date.fromordinal(TODAY.toordinal() - 1)
+    yesterday = date.fromordinal(today.toordinal() - 1)
     issue_forecast(database.url, "BTC-USD", yesterday, datetime.now(UTC))
     statements = [target["rawSql"] for kind, target in targets() if kind == "postgres"]
     statements += [variable["query"] for variable in board()["templating"]["list"]]
