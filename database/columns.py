@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from operator import methodcaller
+from struct import Struct
 from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
 
 import numpy as np
@@ -21,6 +22,8 @@ Ints: TypeAlias = NDArray[np.int64]
 
 _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 in epoch microseconds
 _FLOATS, _INTEGERS, _INSTANTS = 1022, 1016, 1185  # PostgreSQL's numbers of float8[], bigint[], timestamptz[]
+_FLOAT, _INTEGER, _INSTANT = 701, 20, 1184  # and of float8, bigint, timestamptz
+_unpack_float, _unpack_integer = Struct(">d").unpack, Struct(">q").unpack
 # An array: its dimensions, whether there are nulls, the elements' type, their number, the first one's place;
 # then of each element its length and its value, which is of eight bytes here.
 _is_plain = methodcaller("startswith", bytes((0, 0, 0, 1, 0, 0, 0, 0)))  # of one dimension, without nulls
@@ -38,14 +41,23 @@ async def fetch_columns(
 
     With them come the values of the queries `scalars`, bigints (0 for null), seen at the same instant.
     """
-    cursor = connection.binary
-    await cursor.execute(_statement(query, tuple(names), scalars), parameters)
-    result = cursor.pgresult
-    assert result is not None
-    columns = decode(result, len(names))
+    result = await connection.prepared.execute(_statement(query, tuple(names), scalars), parameters)
     values = [_integer(result.get_value(0, len(names) + place)) for place in range(len(scalars))]
-    result.clear()  # else the cursor would keep its bytes until it is used again
-    return columns, values
+    return decode(result, len(names)), values
+
+
+async def fetch_row(
+    connection: Connection, query: LiteralString, parameters: Mapping[str, Any]
+) -> tuple[Any, ...] | None:
+    """Return the first row of `query`, None where there is none.
+
+    A float8 is a float, a bigint an int, a timestamptz epoch microseconds, int. Raises ValueError for other
+    types and nulls.
+    """
+    result = await connection.prepared.execute(query, parameters)
+    if not result.ntuples:
+        return None
+    return tuple([_value(result, place) for place in range(result.nfields)])
 
 
 @cache
@@ -79,6 +91,18 @@ def decode(result: PGresult, count: int) -> list[NDArray[Any]]:
         if kind == _INSTANTS:
             values[place] += _POSTGRES_EPOCH
     return [views[kind][place] for place, kind in enumerate(kinds)]
+
+
+def _value(result: PGresult, place: int) -> Any:
+    value, kind = result.get_value(0, place), result.ftype(place)
+    if value is not None:
+        if kind == _FLOAT:
+            return _unpack_float(value)[0]
+        if kind == _INTEGER:
+            return _unpack_integer(value)[0]
+        if kind == _INSTANT:
+            return _unpack_integer(value)[0] + _POSTGRES_EPOCH
+    raise ValueError(f"{value!r} of PostgreSQL's type {kind} is not read as a number")
 
 
 def _integer(value: bytes | None) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from btcql import calendar
 from btcql.records import Interval
-from database.columns import Floats, Ints, fetch_columns
+from database.columns import Floats, Ints, fetch_columns, fetch_row
 from database.pool import Connection
 from database.queries import query
 
@@ -167,19 +167,21 @@ async def fetch_price(
     """
     for start in (max(first, end - 7 * calendar.DAY), first):
         if start < end:
-            cursor = await connection.binary.execute(query("fetch_price"), _bounds(symbol, start, end))
-            row = await cursor.fetchone()
+            row = await fetch_row(connection, query("fetch_price"), _bounds(symbol, start, end))
             if row is not None:
-                return calendar.microseconds(row[0]), row[1], row[2]
+                at, close, version = row
+                return at, close, version
     return await _fetch_kept_close(connection, symbol, end)
 
 
 async def _fetch_kept_close(connection: Connection, symbol: str, end: int) -> tuple[int, float, int] | None:
     """Return the same of the hours and days, which stay where base bars are dropped."""
     parameters = {"symbol": symbol, "end": calendar.to_datetime(end)}
-    cursor = await connection.execute(query("fetch_kept_close"), parameters)
-    row = await cursor.fetchone()
-    return None if row is None else (calendar.microseconds(row[0]), row[1], row[2])
+    row = await fetch_row(connection, query("fetch_kept_close"), parameters)
+    if row is None:
+        return None
+    at, close, version = row
+    return at, close, version
 
 
 @cache
