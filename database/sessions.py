@@ -49,6 +49,7 @@ class Sessions:
         self._url, self._most_waiting = url, waiting
         self._waiting = self._lent = 0
         self._lookout: asyncio.Task[None] | None = None
+        self._returning: set[asyncio.Future[None]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             connection_class=Connection,
@@ -105,9 +106,16 @@ class Sessions:
         return connection
 
     async def give_back(self, connection: Connection) -> None:
-        """Take a session back, whatever became of it."""
+        """Take a session back, whatever became of it; also from whoever is cancelled meanwhile."""
         self._lent -= 1
-        await self._pool.putconn(connection)
+        # psycopg's pool would lose it there: whoever waits for the pool's lock holds the session alone.
+        returning = asyncio.ensure_future(self._pool.putconn(connection))
+        try:
+            await asyncio.shield(returning)
+        except asyncio.CancelledError:
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
+            raise
 
     def _refusal(self, why: str) -> psycopg.OperationalError:
         """Return the error of no session: others have them all, or none can be made."""

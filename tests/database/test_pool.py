@@ -61,3 +61,29 @@ def test_sessions_come_back_after_an_outage_that_many_waited_in(server_url: str)
     finally:
         with psycopg.connect(server_url, autocommit=True) as admin:
             admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+
+def test_no_session_is_lost_with_those_who_leave(server_url: str) -> None:
+    async def leave(pool: Pool) -> None:
+        await pool.open()
+        try:
+            for turns in range(40):
+                asking = [asyncio.create_task(pool.run(answer)) for _ in range(12)]
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                time.sleep(0.005)  # noqa: ASYNC251 - a busy loop: all have their answers at the same time
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                for task in reversed(asking):  # those who wait, then those who give their session back
+                    task.cancel()
+                    await asyncio.sleep(0)
+                await asyncio.wait(asking)
+            end = time.monotonic() + 10
+            while (stats := pool.stats())["pool_available"] < stats["pool_size"]:
+                assert time.monotonic() < end, stats
+                await asyncio.sleep(0.05)
+            assert await asyncio.gather(*(pool.run(answer) for _ in range(8))) == [42] * 8
+        finally:
+            await pool.close()
+
+    asyncio.run(leave(Pool(server_url, size=4)))
