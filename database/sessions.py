@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,16 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     def prepared(self) -> Prepared:
         """Its statements, of results in binary."""
         return Prepared(self)
+
+    def wait(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """Wait as psycopg's sessions do, all of whose ways but `prepared` come by here."""
+        self.prepared.unwatch()
+        return super().wait(*args, **kwargs)
+
+    async def close(self) -> None:
+        """Close as psycopg's sessions do."""
+        self.prepared.unwatch()
+        await super().close()
 
 
 class Sessions:
