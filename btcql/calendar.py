@@ -25,7 +25,7 @@ DAY = 24 * HOUR
 SETTLING = rhythm.SETTLING // timedelta(microseconds=1)
 OVERDUE = rhythm.OVERDUE // timedelta(microseconds=1)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _ORIGIN = dict.fromkeys(Interval, 0) | {Interval.WEEK: 4 * DAY}  # 1970-01-01 was a Thursday
 _LENGTH = {
     Interval.MINUTE: MINUTE,
@@ -41,7 +41,7 @@ _MONTHS = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
 
 def microseconds(instant: datetime) -> int:
     """Return an aware datetime as epoch microseconds."""
-    return (instant - _EPOCH) // timedelta(microseconds=1)
+    return (instant - _EPOCH) // _MICROSECOND
 
 
 def to_datetime(instant: int) -> datetime:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from operator import methodcaller
+from functools import cache, lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
+from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +20,12 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
 _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 in epoch microseconds
-_FLOATS, _INTEGERS, _INSTANTS = 1022, 1016, 1185  # PostgreSQL's numbers of float8[], bigint[], timestamptz[]
-_FLOAT, _INTEGER, _INSTANT = 701, 20, 1184  # and of float8, bigint, timestamptz
+_FLOAT, _INTEGER, _INSTANT = 701, 20, 1184  # PostgreSQL's numbers of float8, bigint, timestamptz
+_ARRAYS = {1022: _FLOAT, 1016: _INTEGER, 1185: _INSTANT}  # and of their arrays
 _unpack_float, _unpack_integer = Struct(">d").unpack, Struct(">q").unpack
 # An array: its dimensions, whether there are nulls, the elements' type, their number, the first one's place;
 # then of each element its length and its value, which is of eight bytes here.
-_is_plain = methodcaller("startswith", bytes((0, 0, 0, 1, 0, 0, 0, 0)))  # of one dimension, without nulls
+_PLAIN = Struct(">3i")  # its beginning
 _HEADER, _LENGTH, _ELEMENT = 20, 4, 12
 
 
@@ -77,20 +76,45 @@ def decode(result: PGresult, count: int) -> list[NDArray[Any]]:
     arrays = [result.get_value(0, place) or b"" for place in range(count)]
     length = len(arrays[0])
     number = max(0, length - _HEADER) // _ELEMENT
-    if {*map(len, arrays)} != {length} or not (number == 0 or all(map(_is_plain, arrays))):
-        raise ValueError("not arrays of the same length, of one dimension and without nulls")
+    if number:
+        kinds = _kinds(tuple([array[: _PLAIN.size] for array in arrays]))
+    else:
+        kinds = _kinds(tuple(_beginning(_ARRAYS.get(result.ftype(place), 0)) for place in range(count)))
+    if kinds is None or {*map(len, arrays)} != {length}:
+        raise ValueError(
+            "not arrays of the same length, of one dimension and without nulls, "
+            "of float8, bigint or timestamptz"
+        )
     # All at once, for with a few rows each call of numpy costs more than its work: their eight bytes each, in
     # this machine's order, which then are taken for what they are.
     first = _HEADER + _LENGTH if number else 0
     values = np.ndarray((count, number), ">i8", b"".join(arrays), first, (length, _ELEMENT)).astype(np.int64)
-    views = {_FLOATS: values.view(np.float64), _INTEGERS: values, _INSTANTS: values}
-    kinds = [result.ftype(place) for place in range(count)]
-    if not views.keys() >= {*kinds}:
-        raise ValueError(f"arrays of PostgreSQL's types {kinds} are not all read by columns")
-    for place, kind in enumerate(kinds):
-        if kind == _INSTANTS:
-            values[place] += _POSTGRES_EPOCH
-    return [views[kind][place] for place, kind in enumerate(kinds)]
+    floats = values.view(np.float64)
+    for place in kinds.instants:
+        values[place] += _POSTGRES_EPOCH
+    return [floats[place] if is_float else values[place] for place, is_float in enumerate(kinds.floats)]
+
+
+class _Kinds(NamedTuple):
+    """Which columns are of floats, and which ones of instants."""
+
+    floats: Sequence[bool]
+    instants: Sequence[int]
+
+
+@lru_cache(256)
+def _kinds(beginnings: tuple[bytes, ...]) -> _Kinds | None:
+    """Return what arrays that begin so are of; None: one of them is no plain array of what is read."""
+    if not {*beginnings} <= {*map(_beginning, _ARRAYS.values())}:
+        return None
+    floats = [beginning == _beginning(_FLOAT) for beginning in beginnings]
+    instants = [place for place, each in enumerate(beginnings) if each == _beginning(_INSTANT)]
+    return _Kinds(floats, instants)
+
+
+def _beginning(kind: int) -> bytes:
+    """Return what an array of one dimension, without nulls, of elements of this type begins with."""
+    return _PLAIN.pack(1, 0, kind)
 
 
 def _value(result: PGresult, place: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -123,11 +124,13 @@ class Pool:
         finally:
             try:
                 if not connection.closed:
-                    await connection.rollback()
+                    await (
+                        connection.commit()
+                    )  # it only reads; and whoever rolls back has nothing prepared then
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 logger.warning("a snapshot's session was lost at its end (%s)", error)
             finally:
-                await self._sessions.give_back(connection)
+                self._sessions.give_back(connection)
 
     async def _begin(self) -> Connection:
         """Return a session in a transaction; a session that turns out to be dead is replaced once."""
@@ -136,7 +139,7 @@ class Pool:
             try:
                 await connection.execute(_BEGIN)
             except BaseException as error:
-                await self._sessions.give_back(connection)
+                self._sessions.give_back(connection)
                 lost = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
                 if attempt > 1 or not lost:
                     raise
@@ -153,7 +156,7 @@ class Pool:
         try:
             return await reader(connection, *args, **kwargs)
         finally:
-            await self._sessions.give_back(connection)
+            self._sessions.give_back(connection)
 
     async def _configure(self, connection: Connection) -> None:
         settings = {
@@ -175,13 +178,18 @@ class Snapshot:
 
     def __init__(self, connection: Connection, statement_seconds: float) -> None:
         self._connection, self._statement_seconds = connection, statement_seconds
+        self._lock = asyncio.Lock()
 
     async def run(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Return `reader(connection, *args, **kwargs)`; raises as Pool.run does, but never asks again."""
+        """Return `reader(connection, *args, **kwargs)`; raises as Pool.run does, but never asks again.
+
+        Readers have the session one after the other, as they came.
+        """
         try:
-            return await reader(self._connection, *args, **kwargs)
+            async with self._lock:
+                return await reader(self._connection, *args, **kwargs)
         except _TRANSLATED as error:
             raise _translate(error, self._statement_seconds) from error
 

@@ -48,17 +48,20 @@ class Prepared:
     async def execute(self, query: LiteralString, parameters: Mapping[str, Any]) -> PGresult:
         """Return the result of `query`, its values in binary; placeholders are psycopg's: %(name)s.
 
-        One at a time, whoever asks. Raises what psycopg's cursors do; the query of a task that is cancelled
-        is cancelled too.
+        For one who asks at a time. Raises what psycopg's cursors do; the query of a task that is cancelled is
+        cancelled too.
         """
         text, names, formats = _native(query)
-        async with self._connection.lock:
-            transformer, pgconn = self._transformer, self._connection.pgconn
-            values = transformer.dump_sequence([parameters[name] for name in names], formats)
-            types, sent_as = transformer.types or (), transformer.formats
-            name = self._names.get((text, types)) or await self._prepare(text, types)
-            pgconn.send_query_prepared(name, values, sent_as, Format.BINARY)
-            return await self._result()
+        transformer, pgconn = self._transformer, self._connection.pgconn
+        values = transformer.dump_sequence([parameters[name] for name in names], formats)
+        types, sent_as = transformer.types or (), transformer.formats
+        name = self._names.get((text, types)) or await self._prepare(text, types)
+        pgconn.send_query_prepared(name, values, sent_as, Format.BINARY)
+        return await self._result()
+
+    def forget(self) -> None:
+        """Take in that the server has none of the statements any more."""
+        self._names.clear()
 
     async def _prepare(self, text: bytes, types: tuple[int, ...]) -> bytes:
         pgconn = self._connection.pgconn

@@ -38,6 +38,12 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
         self.prepared.unwatch()
         return super().wait(*args, **kwargs)
 
+    async def rollback(self) -> None:
+        """Roll back, whereupon nothing is prepared any more: psycopg drops its own, and ours with them."""
+        await super().rollback()
+        await self.execute("DEALLOCATE ALL")
+        self.prepared.forget()
+
     async def close(self) -> None:
         """Close as psycopg's sessions do."""
         self.prepared.unwatch()
@@ -59,7 +65,7 @@ class Sessions:
         self._url, self._most_waiting = url, waiting
         self._waiting = self._lent = 0
         self._lookout: asyncio.Task[None] | None = None
-        self._returning: set[asyncio.Future[None]] = set()
+        self._returning: set[asyncio.Task[None]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             connection_class=Connection,
@@ -115,17 +121,15 @@ class Sessions:
         self._lent += 1
         return connection
 
-    async def give_back(self, connection: Connection) -> None:
-        """Take a session back, whatever became of it; also from whoever is cancelled meanwhile."""
+    def give_back(self, connection: Connection) -> None:
+        """Take a session back, whatever became of it.
+
+        By a task of its own: psycopg's pool would lose it with whoever is cancelled while they wait there.
+        """
         self._lent -= 1
-        # psycopg's pool would lose it there: whoever waits for the pool's lock holds the session alone.
-        returning = asyncio.ensure_future(self._pool.putconn(connection))
-        try:
-            await asyncio.shield(returning)
-        except asyncio.CancelledError:
-            self._returning.add(returning)
-            returning.add_done_callback(self._returning.discard)
-            raise
+        returning = asyncio.get_running_loop().create_task(self._pool.putconn(connection))
+        self._returning.add(returning)
+        returning.add_done_callback(self._returning.discard)
 
     def _refusal(self, why: str) -> psycopg.OperationalError:
         """Return the error of no session: others have them all, or none can be made."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import orjson
 
@@ -27,8 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """An answer without errors; stale_age: of one from before the database went away, in seconds."""
 
     kept: Kept
@@ -170,8 +168,8 @@ class Answering:
         context: Context,
         reads: Versioned,
     ) -> tuple[Answer, Extent]:
-        context = context.reading(reads, self._markets.of(reads.version), operation.words)
-        return await self._executor.execute(operation, variables, context), context.extent
+        extent = context.begin(reads, self._markets.of(reads.version), operation.words)
+        return await self._executor.execute(operation, variables, context), extent
 
 
 class Markets:

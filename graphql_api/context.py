@@ -21,7 +21,7 @@ R = TypeVar("R")
 Resolver = TypeVar("Resolver", bound=Callable[..., object])
 
 
-@dataclass(eq=False, slots=True)  # not frozen: that takes twice as long to make, and each request makes two
+@dataclass(eq=False, slots=True)
 class Context:
     """One request: the database, and the instant (epoch microseconds) that it takes for now throughout.
 
@@ -40,19 +40,11 @@ class Context:
     facts: Mapping[str, MarketFacts] = field(default_factory=dict)
     words: Collection[str] | None = None
 
-    def reading(self, pool: Reads, facts: Mapping[str, MarketFacts], words: Collection[str]) -> Context:
-        """Return the same for an answer that is made of what `pool` reads."""
-        return Context(
-            pool=pool,
-            now=self.now,
-            visualiser_url=self.visualiser_url,
-            client=self.client,
-            cost=self.cost,
-            tracing=self.tracing,
-            feed=self.feed,
-            facts=facts,
-            words=words,
-        )
+    def begin(self, pool: Reads, facts: Mapping[str, MarketFacts], words: Collection[str]) -> Extent:
+        """Make it one for an answer that is begun now, of what `pool` reads; return the answer's extent."""
+        self.pool, self.facts, self.words = pool, facts, words
+        self.extent = Extent()
+        return self.extent
 
     async def read(
         self, reader: Callable[Concatenate[Connection, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs

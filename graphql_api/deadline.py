@@ -12,7 +12,7 @@ from starlette.types import Receive
 from btcql.errors import QueryError
 
 SECONDS = 15.0  # for a whole answer: above the time that the database has for one statement of it
-_QUICK_SECONDS = 0.1  # most answers are there before it is worth to look at the clock, or for the client
+_QUICK_SECONDS = 0.1  # most answers are there before it is worth to look for the client, or at the clock
 
 T = TypeVar("T")
 
@@ -48,34 +48,63 @@ class Ending:
             raise self._reason from None
 
 
-async def attend(receive: Receive, answer: Awaitable[T]) -> T:
-    """Return the answer, else cancel it, which ends what the database does for it.
+class Attendance:
+    """Answers that are worked at, and from a moment on watched: whether someone waits, and for how long.
 
-    Raises QueryError (TIMEOUT) after SECONDS, ClientDisconnect once `receive` says that the client has left.
-    The request's body must have been read.
+    One timer looks for those that take longer than that, which spares the others one each.
     """
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + SECONDS
-    begun: list[asyncio.Task[None] | asyncio.TimerHandle] = []
-    ending = Ending()
 
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
+    def __init__(self) -> None:
+        self._new, self._seen = set[_Attended](), set[_Attended]()  # since the timer looked; from before
+        self._is_looking = False
+
+    async def attend(self, receive: Receive, answer: Awaitable[T]) -> T:
+        """Return the answer, else cancel it, which ends what the database does for it.
+
+        Raises QueryError (TIMEOUT) after SECONDS, ClientDisconnect once `receive` says that the client has
+        left. The request's body must have been read.
+        """
+        attended = _Attended(receive)
+        self._new.add(attended)
+        if not self._is_looking:
+            self._is_looking = True
+            attended.loop.call_later(_QUICK_SECONDS, self._look, attended.loop)
+        try:
+            with attended:
+                return await answer
+        finally:
+            self._new.discard(attended)
+            self._seen.discard(attended)
+            for watching in attended.watching:
+                watching.cancel()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        for attended in self._seen:
+            attended.watch()
+        self._seen, self._new = self._new, set()
+        self._is_looking = bool(self._seen)
+        if self._is_looking:
+            loop.call_later(_QUICK_SECONDS, self._look, loop)
+
+
+class _Attended(Ending):
+    """An answer that may be ended by its client's leaving, or by its time."""
+
+    def __init__(self, receive: Receive) -> None:
+        super().__init__()
+        self.loop = asyncio.get_running_loop()
+        self._receive, self._ends = receive, self.loop.time() + SECONDS
+        self.watching: tuple[asyncio.Task[None] | asyncio.TimerHandle, ...] = ()
+
+    def watch(self) -> None:
+        """Begin to watch for both."""
+        leaving = self.loop.create_task(self._watch())
+        self.watching = leaving, self.loop.call_at(self._ends, self.end, _too_late())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        ending.end(ClientDisconnect())
-
-    def begin() -> None:
-        begun.append(loop.create_task(watch()))
-        begun.append(loop.call_at(ends, ending.end, _too_late()))
-
-    timer = loop.call_later(_QUICK_SECONDS, begin)
-    try:
-        with ending:
-            return await answer
-    finally:
-        timer.cancel()
-        for watching in begun:
-            watching.cancel()
+        self.end(ClientDisconnect())
 
 
 def _too_late() -> QueryError:

@@ -16,7 +16,7 @@ from graphql_api.answering import Answering, Found
 from graphql_api.auth import MIN_COST, Client, Gate
 from graphql_api.context import Context
 from graphql_api.cost import Cost
-from graphql_api.deadline import attend
+from graphql_api.deadline import Attendance
 from graphql_api.delivery import Reply, Wish, deliver, deliver_found
 from graphql_api.encoding import Encoded
 from graphql_api.errors import RETRY_SECONDS, STATUS, request_error
@@ -54,6 +54,7 @@ class Endpoint:
     ) -> None:
         self._gate, self._admission, self._answering = gate, admission, answering
         self._new_context, self._playground = new_context, playground
+        self._attendance = Attendance()
 
     async def __call__(self, request: Request) -> Response:
         """Answer one HTTP request."""
@@ -97,7 +98,7 @@ class Endpoint:
         media_type = admitted.media_type
         try:
             # 6 an answer kept from before, or 7 a new one
-            answer = await attend(
+            answer = await self._attendance.attend(
                 receive, self._answering.answer(admitted.operation, admitted.variables, context)
             )
         except ClientDisconnect:

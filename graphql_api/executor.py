@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from inspect import isawaitable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from graphql import (
     DocumentNode,
@@ -74,8 +74,7 @@ class Operation:
         return self.node.name.value if self.node.name else None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A response: its errors described; `executed` is False when the document could not be executed.
 
     made_up: the markets in it that are; each has a warning in the extensions, where every answer has room.

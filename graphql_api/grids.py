@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +13,19 @@ from database.columns import Floats, Ints
 from database.readers.bars import Bars
 from graphql_api.ranges import Span
 
+FLAGS = ("complete", "filled")
 
-@dataclass(frozen=True)
-class Grid:
+
+class Grid(NamedTuple):
     """n places in ascending order: arrays of shape (n,).
 
     start: epoch microseconds; columns: close, and of the others those that were read: prices and volume, NaN
-    where there is no bar, observed, 0 there; complete: the bar's end has passed and its load has succeeded;
-    filled: made of the close before.
+    where there is no bar, observed, 0 there; of FLAGS those that are wanted, bool: complete, the bar's end
+    has passed and its load has succeeded; filled, made of the close before.
     """
 
     start: Ints
     columns: Mapping[str, NDArray[Any]]
-    complete: NDArray[np.bool_]
-    filled: NDArray[np.bool_]
 
     @property
     def close(self) -> Floats:
@@ -37,21 +35,23 @@ class Grid:
     def at(self, places: NDArray[Any]) -> Grid:
         """Return the grid of some of its places, given by number or by a mask."""
         columns = {name: values[places] for name, values in self.columns.items()}
-        return Grid(self.start[places], columns, self.complete[places], self.filled[places])
+        return Grid(self.start[places], columns)
 
 
-def lay(bars: Bars, span: Span, complete_stop: int) -> Grid:
+def lay(bars: Bars, span: Span, complete_stop: int, flags: Collection[str] = FLAGS) -> Grid:
     """Return the grid of `span` with `bars` in their places; bars from `complete_stop` on are incomplete."""
-    numbers = np.arange(span.first, span.stop, dtype=np.int64)
-    complete, filled = numbers < complete_stop, np.zeros(len(span), dtype=np.bool_)
-    if len(bars.start) == len(span):  # as is most common: each place has its bar
-        return Grid(bars.start, bars.columns, complete, filled)
-    places = calendar.numbers(bars.start, span.interval) - span.first
-    columns = {}
-    for name, values in bars.columns.items():
-        columns[name] = np.full(len(span), np.nan if values.dtype.kind == "f" else 0, dtype=values.dtype)
-        columns[name][places] = values
-    return Grid(calendar.starts(span.first, span.stop, span.interval), columns, complete, filled)
+    start, columns = bars.start, dict(bars.columns)
+    if len(start) < len(span):  # else, as is most common, each place has its bar
+        places = calendar.numbers(start, span.interval) - span.first
+        start = calendar.starts(span.first, span.stop, span.interval)
+        for name, values in bars.columns.items():
+            columns[name] = np.full(len(span), np.nan if values.dtype.kind == "f" else 0, dtype=values.dtype)
+            columns[name][places] = values
+    if "complete" in flags:
+        columns["complete"] = np.arange(span.first, span.stop, dtype=np.int64) < complete_stop
+    if "filled" in flags:
+        columns["filled"] = np.zeros(len(span), dtype=np.bool_)
+    return Grid(start, columns)
 
 
 def fill_previous(grid: Grid, before: float | None) -> Grid:
@@ -68,7 +68,9 @@ def fill_previous(grid: Grid, before: float | None) -> Grid:
     for name, price in (("open", level), ("high", level), ("low", level), ("close", level), ("volume", 0.0)):
         if name in columns:
             columns[name] = np.where(filled, price, columns[name])
-    return replace(grid, columns=columns, filled=filled)
+    if "filled" in columns:
+        columns["filled"] = filled
+    return Grid(grid.start, columns)
 
 
 def leave_out_missing(grid: Grid) -> Grid:

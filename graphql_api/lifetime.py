@@ -19,7 +19,7 @@ correction of the past, which is seen that late, and no later (so there is no st
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphql import GraphQLObjectType, GraphQLSchema
 
@@ -49,8 +49,7 @@ _CLOSABLE = {
 }
 
 
-@dataclass(frozen=True)
-class Lifetime:
+class Lifetime(NamedTuple):
     """Until when (epoch microseconds) an answer of the newest version stands.
 
     closed_until: when it stops being one that others may keep unasked; 0 if it never was.

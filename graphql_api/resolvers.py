@@ -63,12 +63,14 @@ async def read_candles(
     check_size(span, "candles", max_points)
     warnings = basic_warnings(span, facts)
     bars = await read_bars(context, facts, span, context.selected(reader.COLUMNS))
-    grid = grids.lay(bars, span, complete_stop(facts, interval, context.now))
+    complete = complete_stop(facts, interval, context.now)
+    grid = grids.lay(bars, span, complete, context.selected(grids.FLAGS))
     missing = np.isnan(grid.close)
-    warnings += await explain_missing(context, facts, span, int(np.count_nonzero(missing)))
+    if number := len(span) - len(bars.start):
+        warnings += await explain_missing(context, facts, span, number)
     if fill is Fill.NONE:
         grid = grids.leave_out_missing(grid)
-    elif fill is Fill.PREVIOUS and missing.any():
+    elif fill is Fill.PREVIOUS and number:
         before = None
         if missing[0]:
             before = await context.read(reader.fetch_close_before, facts.symbol, facts.first, span.start)

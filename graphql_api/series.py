@@ -16,7 +16,7 @@ from database.columns import Floats, Ints
 from database.readers.bars import COLUMNS
 from graphql_api.batches import Batch, Column, Shape
 from graphql_api.context import typed
-from graphql_api.grids import Grid
+from graphql_api.grids import FLAGS, Grid
 from graphql_api.inputs import PointStatus
 from graphql_api.ranges import Span
 from graphql_api.scalars import FloatColumn, TimeColumn
@@ -49,10 +49,9 @@ _CANDLE = Shape(
     {
         "start": Column("DateTime"),
         **{name: Column("Int" if name == "observed" else "Float") for name in COLUMNS},
-        "complete": Column("Boolean"),
-        "filled": Column("Boolean"),
+        **dict.fromkeys(FLAGS, Column("Boolean")),
     },
-    partial(Candle, **dict.fromkeys(COLUMNS, _UNREAD)),
+    partial(Candle, **dict.fromkeys((*COLUMNS, *FLAGS), _UNREAD)),
 )
 
 
@@ -87,8 +86,7 @@ class CandleSeries:
     def points(self) -> Batch[Candle]:
         """Return one node per bar."""
         grid = self.grid
-        values = {"start": grid.start, "complete": grid.complete, "filled": grid.filled, **grid.columns}
-        return Batch(_CANDLE, values)
+        return Batch(_CANDLE, {"start": grid.start, **grid.columns})
 
     @strawberry.field
     def columns(self) -> CandleColumns:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -32,8 +32,7 @@ COLUMNS: tuple[LiteralString, ...] = ("open", "high", "low", "close", "volume", 
 _SUMMED: tuple[LiteralString, ...] = (*COLUMNS, "close_sum", "minutes")
 
 
-@dataclass(frozen=True)
-class Bars:
+class Bars(NamedTuple):
     """n bars in ascending order: arrays of shape (n,); of the others than close those that were asked for.
 
     start: epoch microseconds; columns: prices in the quote currency, volume in the base currency (float64),

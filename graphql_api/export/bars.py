@@ -122,12 +122,7 @@ async def _candles(context: Context, facts: MarketFacts, span: Span, fill: Fill)
             grid = grids.fill_previous(grid, before)
             if not np.isnan(grid.close[-1]):
                 before = float(grid.close[-1])
-        columns = {
-            **grid.columns,
-            "start": grid.start,
-            "complete": grid.complete,
-            "filled": grid.filled,
-        }
+        columns = {"start": grid.start, **grid.columns}
         yield [columns[column.name] for column in CANDLES]
 
 

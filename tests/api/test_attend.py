@@ -35,7 +35,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_answer_that_came_with_its_end_counts() -> None:
     async def ask() -> None:
-        assert await deadline.attend(never, stubborn()) == "there already"
+        assert await deadline.Attendance().attend(never, stubborn()) == "there already"
         _assert_nothing_is_cancelled()
 
     asyncio.run(ask())
@@ -45,7 +45,7 @@ def test_an_answer_that_takes_too_long_is_ended() -> None:
     async def ask() -> None:
         for _ in range(2):  # the task can go on as if nothing had been
             with pytest.raises(QueryError, match="took more than"):
-                await deadline.attend(never, slow())
+                await deadline.Attendance().attend(never, slow())
             _assert_nothing_is_cancelled()
 
     asyncio.run(ask())
@@ -53,7 +53,7 @@ def test_an_answer_that_takes_too_long_is_ended() -> None:
 
 def test_whoever_cancels_the_task_itself_is_obeyed() -> None:
     async def ask() -> None:
-        task = asyncio.create_task(deadline.attend(never, slow()))
+        task = asyncio.create_task(deadline.Attendance().attend(never, slow()))
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

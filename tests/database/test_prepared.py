@@ -197,3 +197,28 @@ def test_no_database_is_said(server_url: str) -> None:
             await pool.run(value, "SELECT * FROM no_such_table", {})
 
     with_pool(server_url, ask)
+
+
+def test_what_is_prepared_survives_snapshots_and_rollbacks(server_url: str) -> None:
+    async def begin(connection: Connection) -> None:
+        await connection.execute("BEGIN")
+
+    async def ask(pool: Pool) -> None:
+        for number in (b"1", b"2", b"3"):
+            for _ in range(6):  # psycopg prepares its own after some, and drops all with them
+                await pool.run(by_cursor)
+            parameters = {"n": number.decode()}
+            assert await pool.run(value, "SELECT %(n)s::text", parameters) == number
+            async with pool.snapshot() as snapshot:
+                assert await snapshot.run(value, "SELECT %(n)s::text", parameters) == number
+                with pytest.raises(errors.DivisionByZero):
+                    await snapshot.run(value, "SELECT 1 / 0", {})
+            assert await pool.run(value, "SELECT %(n)s::text", parameters) == number
+            await pool.run(begin)  # which the pool rolls back
+            assert await pool.run(value, "SELECT %(n)s::text", parameters) == number
+
+    with_pool(server_url, ask, size=1)
+
+
+async def by_cursor(connection: Connection) -> None:
+    await connection.execute("SELECT 'by cursor'")
