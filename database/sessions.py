@@ -99,7 +99,9 @@ class Sessions:
 
     def stats(self) -> dict[str, int]:
         """Return the figures by psycopg's names; waiting are those who still do."""
-        return {**self._pool.get_stats(), "requests_waiting": self._waiting}
+        stats = self._pool.get_stats()
+        available = stats["pool_available"] + len(self._returning)
+        return {**stats, "pool_available": available, "requests_waiting": self._waiting}
 
     async def take(self) -> Connection:
         """Return a session, which is to be given back.
