@@ -59,9 +59,11 @@ class Prepared:
         pgconn.send_query_prepared(name, values, sent_as, Format.BINARY)
         return await self._result()
 
-    def forget(self) -> None:
-        """Take in that the server has none of the statements any more."""
+    def forget(self) -> bool:
+        """Forget the statements, for the server is to have none any more; return whether there were some."""
+        had = bool(self._names)
         self._names.clear()
+        return had
 
     async def _prepare(self, text: bytes, types: tuple[int, ...]) -> bytes:
         pgconn = self._connection.pgconn
@@ -115,7 +117,7 @@ class Prepared:
             self._work.send(Ready.R)
         except StopIteration as end:
             self._ended.set_result(end.value)
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits has to hear of it
             self.unwatch()
             self._ended.set_exception(error)
 

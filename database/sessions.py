@@ -41,8 +41,8 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     async def rollback(self) -> None:
         """Roll back, whereupon nothing is prepared any more: psycopg drops its own, and ours with them."""
         await super().rollback()
-        await self.execute("DEALLOCATE ALL")
-        self.prepared.forget()
+        if self.prepared.forget():
+            await self.execute("DEALLOCATE ALL")
 
     async def close(self) -> None:
         """Close as psycopg's sessions do."""
