@@ -95,6 +95,8 @@ class Sessions:
         if self._lookout is not None:
             self._lookout.cancel()
             await asyncio.wait([self._lookout])
+        if self._returning:
+            await asyncio.wait(self._returning)
         await self._pool.close()
 
     def stats(self) -> dict[str, int]:
