@@ -119,14 +119,12 @@ class Pool:
             connection = await self._begin()
         except _TRANSLATED as error:
             raise _translate(error, self._statement_seconds) from error
+        snapshot = Snapshot(connection, self._statement_seconds)
         try:
-            yield Snapshot(connection, self._statement_seconds)
+            yield snapshot
         finally:
             try:
-                if not connection.closed:
-                    await (
-                        connection.commit()
-                    )  # it only reads; and whoever rolls back has nothing prepared then
+                await snapshot.end()
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 logger.warning("a snapshot's session was lost at its end (%s)", error)
             finally:
@@ -192,6 +190,13 @@ class Snapshot:
                 return await reader(self._connection, *args, **kwargs)
         except _TRANSLATED as error:
             raise _translate(error, self._statement_seconds) from error
+
+    async def end(self) -> None:
+        """End the transaction, once nobody reads any more: a reader who is cancelled takes a while to end."""
+        async with self._lock:
+            if not self._connection.closed:
+                # not a rollback, after which nothing would be prepared; one that has failed rolls back anyway
+                await self._connection.commit()
 
 
 def _translate(error: psycopg.Error, statement_seconds: float) -> Exception:

@@ -40,16 +40,12 @@ class Prepared:
         # by text and types of the parameters: where one is None its type is another
         self._names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self._made = 0
-        # To watch its socket for each read anew would take a sixth of the time that a short one takes here.
-        self._socket: int | None = None
-        self._work: PQGen[Any] | None = None
-        self._ended: asyncio.Future[Any]
 
     async def execute(self, query: LiteralString, parameters: Mapping[str, Any]) -> PGresult:
         """Return the result of `query`, its values in binary; placeholders are psycopg's: %(name)s.
 
-        For one who asks at a time. Raises what psycopg's cursors do; the query of a task that is cancelled is
-        cancelled too.
+        Nobody else may use the session meanwhile: its lock is not taken. Raises what psycopg's cursors do.
+        The query of a task that is cancelled is cancelled too.
         """
         text, names, formats = _native(query)
         transformer, pgconn = self._transformer, self._connection.pgconn
@@ -68,8 +64,10 @@ class Prepared:
     async def _prepare(self, text: bytes, types: tuple[int, ...]) -> bytes:
         pgconn = self._connection.pgconn
         if len(self._names) >= _MOST:
-            pgconn.send_query(b"DEALLOCATE " + self._names.pop(next(iter(self._names))))
+            oldest = next(iter(self._names))
+            pgconn.send_query(b"DEALLOCATE " + self._names[oldest])
             await self._result()
+            del self._names[oldest]
         self._made += 1
         name = b"btcql_%d" % self._made
         pgconn.send_prepare(name, text, types)
@@ -94,43 +92,20 @@ class Prepared:
             return value
         if waits_for != Wait.R:  # what does not fit into the socket at once
             return await self._connection.wait(_resumed(work, waits_for))
-        loop = asyncio.get_running_loop()
-        self._work, self._ended = work, loop.create_future()
-        if self._socket is None:
-            self._socket = self._connection.fileno()
-            loop.add_reader(self._socket, self._go_on)
+        loop, socket = asyncio.get_running_loop(), self._connection.fileno()
+        ended: asyncio.Future[R] = loop.create_future()
+        loop.add_reader(socket, _go_on, loop, socket, work, ended)
         try:
-            result: R = await self._ended
+            return await ended
         except asyncio.CancelledError:
+            if ended.cancelled():
+                loop.remove_reader(socket)
             await self._give_up(work)
             raise
-        finally:
-            self._work = None
-        return result
-
-    def _go_on(self) -> None:
-        """Read what is there; what the work ends with is the future's."""
-        if self._work is None or self._ended.done():  # it ends, or says something unasked
-            self.unwatch()
-            return
-        try:
-            self._work.send(Ready.R)
-        except StopIteration as end:
-            self._ended.set_result(end.value)
-        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits has to hear of it
-            self.unwatch()
-            self._ended.set_exception(error)
-
-    def unwatch(self) -> None:
-        """Leave the socket to others, or to be closed: it is watched from one of our reads to the next."""
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket = None
 
     async def _give_up(self, work: PQGen[Any]) -> None:
         """Cancel a query whose result nobody awaits any more; a session that cannot is closed."""
         connection = self._connection
-        self.unwatch()
         if connection.pgconn.transaction_status != TransactionStatus.ACTIVE:
             return
         try:
@@ -144,7 +119,7 @@ class Prepared:
 
 
 def _resumed(work: PQGen[R], waits_for: Wait) -> PQGen[R]:
-    """Make a generator that has begun, and waits, one that psycopg can wait for from its beginning."""
+    """Go on with a generator that has begun and waits: psycopg begins what it waits for."""
     while True:
         ready = yield waits_for
         try:
@@ -152,6 +127,22 @@ def _resumed(work: PQGen[R], waits_for: Wait) -> PQGen[R]:
         except StopIteration as end:
             value: R = end.value
             return value
+
+
+def _go_on(loop: asyncio.AbstractEventLoop, socket: int, work: PQGen[R], ended: asyncio.Future[R]) -> None:
+    """Let a generator read what is there; what it ends with is the future's."""
+    # First of all: libpq closes the socket of a session that has ended, and its number may be another's then.
+    loop.remove_reader(socket)
+    if ended.done():  # whoever waited was cancelled just now
+        return
+    try:
+        work.send(Ready.R)
+    except StopIteration as end:
+        ended.set_result(end.value)
+    except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits has to hear of it
+        ended.set_exception(error)
+    else:
+        loop.add_reader(socket, _go_on, loop, socket, work, ended)
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Any
 
@@ -33,21 +33,11 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
         """Its statements, of results in binary."""
         return Prepared(self)
 
-    def wait(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-        """Wait as psycopg's sessions do, all of whose ways but `prepared` come by here."""
-        self.prepared.unwatch()
-        return super().wait(*args, **kwargs)
-
     async def rollback(self) -> None:
-        """Roll back, whereupon nothing is prepared any more: psycopg drops its own, and ours with them."""
+        """Roll back, with nothing prepared any more: psycopg drops its own then, and with them ours."""
         await super().rollback()
         if self.prepared.forget():
             await self.execute("DEALLOCATE ALL")
-
-    async def close(self) -> None:
-        """Close as psycopg's sessions do."""
-        self.prepared.unwatch()
-        await super().close()
 
 
 class Sessions:

@@ -56,7 +56,7 @@ class Attendance:
 
     def __init__(self) -> None:
         self._new, self._seen = set[_Attended](), set[_Attended]()  # since the timer looked; from before
-        self._is_looking = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # whose timer is to look
 
     async def attend(self, receive: Receive, answer: Awaitable[T]) -> T:
         """Return the answer, else cancel it, which ends what the database does for it.
@@ -66,8 +66,8 @@ class Attendance:
         """
         attended = _Attended(receive)
         self._new.add(attended)
-        if not self._is_looking:
-            self._is_looking = True
+        if self._loop is not attended.loop:
+            self._loop = attended.loop
             attended.loop.call_later(_QUICK_SECONDS, self._look, attended.loop)
         try:
             with attended:
@@ -82,8 +82,8 @@ class Attendance:
         for attended in self._seen:
             attended.watch()
         self._seen, self._new = self._new, set()
-        self._is_looking = bool(self._seen)
-        if self._is_looking:
+        self._loop = loop if self._seen else None
+        if self._seen:
             loop.call_later(_QUICK_SECONDS, self._look, loop)
 
 

@@ -12,6 +12,7 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
+import uvloop
 from psycopg import errors
 
 from btcql.errors import DatabaseUnavailableError, QueryError
@@ -174,6 +175,50 @@ def test_a_session_that_ends_in_the_middle_is_asked_again(server_url: str) -> No
         assert await pool.run(backend) != pid
 
     with_pool(server_url, ask, size=1)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_sockets_of_ended_sessions_are_left_alone(server_url: str, run: Callable[..., None]) -> None:
+    async def ask() -> None:
+        pool, opened = Pool(server_url, size=2), []
+        await pool.open()
+        try:
+            for _ in range(14):
+                pids = await asyncio.gather(pool.run(backend), pool.run(backend))
+                asking = [asyncio.create_task(pool.run(value, _SLEEP, {"seconds": 0.1})) for _ in range(2)]
+                await asyncio.sleep(0.05)
+                with psycopg.connect(server_url) as connection:
+                    connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", [[*pids]])
+                await asyncio.sleep(0.02)
+                opened.append(os.open(os.devnull, os.O_RDONLY))  # which may have the number of one of theirs
+                assert await asyncio.gather(*asking) == [(1).to_bytes(8, "big")] * 2
+        finally:
+            for file in opened:
+                os.close(file)
+            await pool.close()
+
+    run(ask())
+
+
+def test_readers_of_a_snapshot_end_with_it(server_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def ask(pool: Pool) -> None:
+        pid = await pool.run(backend)
+
+        async def read() -> None:
+            async with pool.snapshot() as snapshot:
+                await asyncio.gather(*(snapshot.run(value, _SLEEP, {"seconds": 60}) for _ in range(2)))
+
+        for _ in range(3):
+            reading = asyncio.create_task(read())
+            await until_sleeping(server_url, 1)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            assert count_sleeping(server_url) == 0
+            assert await pool.run(backend) == pid
+
+    with_pool(server_url, ask, size=1)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_what_was_prepared_is_gone_with_the_session(server_url: str) -> None:
