@@ -130,7 +130,8 @@ def _value(result: PGresult, place: int) -> Any:
 
 
 def _integer(value: bytes | None) -> int:
-    return int.from_bytes(value or b"", "big", signed=True)
+    number: int = 0 if value is None else _unpack_integer(value)[0]
+    return number
 
 
 def instants_of(bars: pa.Table) -> Ints:

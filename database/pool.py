@@ -195,7 +195,7 @@ class Snapshot:
         """End the transaction, once nobody reads any more: a reader who is cancelled takes a while to end."""
         async with self._lock:
             if not self._connection.closed:
-                # not a rollback, after which nothing would be prepared; one that has failed rolls back anyway
+                # No rollback: after one nothing would be prepared. A failed transaction ends by either.
                 await self._connection.commit()
 
 

@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 logger = logging.getLogger("btcql.database")
 
-_MOST = 128  # statements that a session keeps: more than the program has in use at a time
+_MOST = 128  # statements that a session keeps; one for each subset of columns would be more: the oldest goes
 _CANCEL_SECONDS = 5.0
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\)s|%)")
 

@@ -49,9 +49,9 @@ class Ending:
 
 
 class Attendance:
-    """Answers that are worked at, and from a moment on watched: whether someone waits, and for how long.
+    """Answers that are worked at: of long ones it is watched whether someone waits, and for how long.
 
-    One timer looks for those that take longer than that, which spares the others one each.
+    Most are there within a moment. One timer looks for the others, so that none needs one of its own.
     """
 
     def __init__(self) -> None:

@@ -168,19 +168,14 @@ async def fetch_price(
         if start < end:
             row = await fetch_row(connection, query("fetch_price"), _bounds(symbol, start, end))
             if row is not None:
-                at, close, version = row
-                return at, close, version
+                return row
     return await _fetch_kept_close(connection, symbol, end)
 
 
 async def _fetch_kept_close(connection: Connection, symbol: str, end: int) -> tuple[int, float, int] | None:
     """Return the same of the hours and days, which stay where base bars are dropped."""
     parameters = {"symbol": symbol, "end": calendar.to_datetime(end)}
-    row = await fetch_row(connection, query("fetch_kept_close"), parameters)
-    if row is None:
-        return None
-    at, close, version = row
-    return at, close, version
+    return await fetch_row(connection, query("fetch_kept_close"), parameters)
 
 
 @cache

@@ -48,6 +48,10 @@ async def backend(connection: Connection) -> int:
     return connection.info.backend_pid
 
 
+async def seat(connection: Connection) -> tuple[int, int]:
+    return connection.info.backend_pid, connection.fileno()
+
+
 def count_sleeping(url: str) -> int:
     with psycopg.connect(url) as connection:
         (count,) = connection.execute(_OPEN).fetchone() or (-1,)
@@ -178,23 +182,24 @@ def test_a_session_that_ends_in_the_middle_is_asked_again(server_url: str) -> No
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
-def test_sockets_of_ended_sessions_are_left_alone(server_url: str, run: Callable[..., None]) -> None:
+def test_no_socket_is_watched_but_in_a_read(server_url: str, run: Callable[..., None]) -> None:
     async def ask() -> None:
-        pool, opened = Pool(server_url, size=2), []
+        loop, pool = asyncio.get_running_loop(), Pool(server_url, size=1)
         await pool.open()
         try:
-            for _ in range(14):
-                pids = await asyncio.gather(pool.run(backend), pool.run(backend))
-                asking = [asyncio.create_task(pool.run(value, _SLEEP, {"seconds": 0.1})) for _ in range(2)]
-                await asyncio.sleep(0.05)
+            async with pool.snapshot() as snapshot:  # which asks nobody again
+                assert await snapshot.run(value, "SELECT 'read'", {}) == b"read"
+                pid, socket = await snapshot.run(seat)
+                assert not loop.remove_reader(socket)
+                asking = asyncio.create_task(snapshot.run(value, _SLEEP, {"seconds": 60}))
+                await until_sleeping(server_url, 1)
                 with psycopg.connect(server_url) as connection:
-                    connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", [[*pids]])
-                await asyncio.sleep(0.02)
-                opened.append(os.open(os.devnull, os.O_RDONLY))  # which may have the number of one of theirs
-                assert await asyncio.gather(*asking) == [(1).to_bytes(8, "big")] * 2
+                    connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+                with pytest.raises(DatabaseUnavailableError):
+                    await asking
+                assert not loop.remove_reader(socket)  # it is closed, and its number may be another's soon
+            assert await pool.run(value, "SELECT 'next'", {}) == b"next"
         finally:
-            for file in opened:
-                os.close(file)
             await pool.close()
 
     run(ask())
