@@ -16,6 +16,7 @@ from btcql.tokens import digest
 from database.readers.keys import KeyFacts
 from graphql_api import exchange
 from graphql_api.addresses import client_address, limited_as
+from graphql_api.exchange import Exchange
 from graphql_api.keyring import KeyRing
 from graphql_api.limiter import Limiter, Standing
 
@@ -75,7 +76,7 @@ class Gate:
         self._access, self._keys = access, keys
         self._limiter = Limiter()
         self._strangers = Limiter()
-        self._anonymous = lru_cache(_KEPT)(self._anybody_at)
+        self._anybody = lru_cache(_KEPT)(self._anybody_at)
 
     async def identify(self, connection: HTTPConnection, key: str | None = None) -> Client:
         """Return who asks; `key` comes another way than by a header, as in a socket's first message.
@@ -86,41 +87,37 @@ class Gate:
         current = exchange.current.get()
         if current is not None:
             current.gated = True
-        address = self._address_of(connection)
+        peer = connection.client.host if connection.client else None
+        forwarded = tuple(connection.headers.getlist("x-forwarded-for"))
         text = key or _key_of(connection)
         if text is not None:
-            client = await self._of_key(text, address)
+            client = await self._of_key(text, self._address(peer, forwarded))
         elif self._access.anonymous_scopes:
-            client = self._anonymous(address)
+            client = self._anybody(peer, forwarded)
         else:
             raise QueryError(
                 "UNAUTHENTICATED",
                 "this server answers to API keys only: send one as Authorization: Bearer <key>",
             )
-        _introduce(client)
+        if current is not None:
+            introduce(client, current)
         return client
 
     def recall(self, shown: Shown, peer: str | None) -> Client | None:
-        """Return who asks, as `identify` would, if that takes no question to the database; else None."""
-        client: Client | None = None
+        """Return who asks, as `identify` would, if that takes no question to the database; else None.
+
+        Unlike there, it is the caller's to `introduce` the client.
+        """
         if shown.sha256 is not None:
             facts = self._keys.recall(shown.sha256)
-            client = None if facts is None else _client_of(facts)
-        elif self._access.anonymous_scopes:
-            client = self._anonymous(self._address(peer, shown.forwarded))
-        if client is not None:
-            _introduce(client)
-        return client
-
-    def _address_of(self, connection: HTTPConnection) -> str:
-        peer = connection.client.host if connection.client else None
-        return self._address(peer, connection.headers.getlist("x-forwarded-for"))
+            return None if facts is None else _client_of(facts)
+        return self._anybody(peer, shown.forwarded) if self._access.anonymous_scopes else None
 
     def _address(self, peer: str | None, forwarded: Sequence[str]) -> str:
         return limited_as(client_address(peer, forwarded, self._access.trusted_proxies))
 
-    def _anybody_at(self, address: str) -> Client:
-        access = self._access
+    def _anybody_at(self, peer: str | None, forwarded: tuple[str, ...]) -> Client:
+        access, address = self._access, self._address(peer, forwarded)
         return Client("anonymous", access.anonymous_scopes, access.anonymous_rate, f"address {address}")
 
     async def _of_key(self, text: str, address: str) -> Client:
@@ -152,13 +149,20 @@ class Gate:
         Raises QueryError (RATE_LIMITED, retryAfter in seconds), charging nothing.
         """
         current = exchange.current.get()
-        if client.rate is not None:
-            standing = self._limiter.take(client.bucket, client.rate, cost, paid)
-            if current is not None:
-                current.standing = standing
+        standing = self.take(client, cost, paid)
+        if current is not None:
+            current.standing = standing
+        if standing is not None:
             self._allow(standing, f"a cost of {cost:,} is more than what is left of {client.rate:,} a minute")
         if current is not None:
             current.cost += cost - paid
+
+    def take(self, client: Client, cost: int, paid: int = 0) -> Standing | None:
+        """Take what a request costs from what the client has left, if that is enough; return how it stands.
+
+        None: it has no limit.
+        """
+        return None if client.rate is None else self._limiter.take(client.bucket, client.rate, cost, paid)
 
     @staticmethod
     def _allow(standing: Standing, why: str) -> None:
@@ -172,13 +176,11 @@ def _client_of(facts: KeyFacts) -> Client:
     return Client(facts.name, facts.scopes, facts.rate, f"key {facts.key_id}", keyed=True)
 
 
-def _introduce(client: Client) -> None:
-    """Say who makes the request at hand."""
-    current = exchange.current.get()
-    if current is not None:
-        current.gated = True
-        current.client = client.name
-        current.policy = "key" if client.keyed else "anonymous"
+def introduce(client: Client, seen: Exchange) -> None:
+    """Say who makes a request."""
+    seen.gated = True
+    seen.client = client.name
+    seen.policy = "key" if client.keyed else "anonymous"
 
 
 def _key_of(connection: HTTPConnection) -> str | None:

@@ -14,12 +14,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from graphql_api.patience import Patience
 from graphql_api.repeats import WHOLE
-from graphql_api.wire import Begun, Wire
+from graphql_api.wire import SCOPE, Begun, Wire
 
 if TYPE_CHECKING:
     from starlette.types import Receive
 
 MAX_HEAD = 65_536  # bytes that may come without completing a head, or adding to a body
+_SHORT = 32_768  # bytes of a body
 _END, _LAST_END = b"\r\n", b"connection: close\r\n\r\n"  # of a head
 
 
@@ -97,11 +98,10 @@ class Http(Patience, HttpToolsProtocol):
         self._end_waiting()
         self._unspent = 0
         if isinstance(found, Begun):
-            self._unset_keepalive_if_required()
             self._begin(found)
         else:
             head, body = found
-            self.transport.writelines((head, _END, body))
+            self._send(head, _END, body)
             self.server_state.total_requests += 1
             self.rest()
         return True
@@ -113,13 +113,20 @@ class Http(Patience, HttpToolsProtocol):
             self.is_answering
             or self.flow.write_paused
             or self.transport.is_closing()
-            or (most is not None and max(len(self.connections), len(self.tasks)) >= most)
+            or (most is not None and (len(self.connections) >= most or len(self.tasks) >= most))
         )
+
+    def _send(self, head: bytes, end: bytes, body: bytes) -> None:
+        # to write three things takes the system longer than to copy a short one
+        if len(body) <= _SHORT:
+            self.transport.write(head + end + body)
+        else:
+            self.transport.writelines((head, end, body))
 
     def _begin(self, begun: Begun) -> None:
         """Begin to answer, as uvicorn does, so that it sees an answer that is on its way."""
         self.cycle = RequestResponseCycle(
-            scope=begun.scope,  # type: ignore[arg-type]
+            scope=SCOPE,  # type: ignore[arg-type]
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,
@@ -149,7 +156,7 @@ class Http(Patience, HttpToolsProtocol):
             return
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
-        self.transport.writelines((head, _END if cycle.keep_alive else _LAST_END, body))
+        self._send(head, _END if cycle.keep_alive else _LAST_END, body)
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()

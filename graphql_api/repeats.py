@@ -23,21 +23,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import sha256
 from typing import NamedTuple, TypeAlias
 from weakref import ReferenceType, ref
 
 from starlette.types import Message, Scope
 
 from btcql import calendar
-from btcql.errors import QueryError
 from graphql_api import exchange
 from graphql_api.admission import Admitted
 from graphql_api.answering import Answering
-from graphql_api.auth import Client, Gate, Shown, read_shown
+from graphql_api.auth import Client, Gate, Shown, introduce, read_shown
 from graphql_api.cache import Kept, Question
 from graphql_api.delivery import Wish
-from graphql_api.exchange import name_operation, note_cache
+from graphql_api.exchange import Exchange
+from graphql_api.limiter import Standing
 from graphql_api.recent import Recent
 
 PATH = "/graphql"
@@ -55,15 +55,6 @@ _PARSED = {b"x-request-id", b"traceparent", b"origin"}
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
-class Asked(NamedTuple):
-    """A request: its body, its headers that matter, how the answer is wanted, by whom as far as it says."""
-
-    body: bytes
-    headers: Headers
-    wish: Wish
-    shown: Shown
-
-
 class Key(NamedTuple):
     """What a request is known by."""
 
@@ -73,12 +64,42 @@ class Key(NamedTuple):
     headers: Headers
 
 
+@dataclass(slots=True)
+class Asked:
+    """A request: its body, its headers that matter, how the answer is wanted, by whom as far as it says.
+
+    key: what it was known by when it came last.
+    """
+
+    body: bytes
+    headers: Headers
+    wish: Wish
+    shown: Shown
+    key: Key | None = None
+
+
 class Known(NamedTuple):
     """A request that may be known: who asks, when (epoch microseconds), and what it is known by."""
 
     client: Client
     now: int
     key: Key
+
+
+class Recalled(NamedTuple):
+    """A request that is answered with what is kept: who asked, how they stand, the answer's head and body."""
+
+    client: Client
+    standing: Standing | None
+    repeat: Repeat
+    body: bytes
+
+    def tell(self, seen: Exchange) -> None:
+        """Say so of the request that is `seen`."""
+        introduce(self.client, seen)
+        seen.standing = self.standing
+        seen.operation, seen.cost = self.repeat.operation, self.repeat.cost
+        seen.cache = "hit"
 
 
 @dataclass(slots=True)
@@ -115,26 +136,37 @@ class Repeats:
         client = self._gate.recall(asked.shown, peer)
         if client is None:
             return None
-        now = self._now()
-        return Known(client, now, Key(now // calendar.DAY, client.scopes, asked.body, asked.headers))
+        now, key = self._now(), asked.key
+        day, scopes = now // calendar.DAY, client.scopes
+        if key is None or key.day != day or key.scopes != scopes:
+            key = asked.key = Key(day, scopes, asked.body, asked.headers)
+        return Known(client, now, key)
 
-    def recall(self, known: Known) -> tuple[Repeat, bytes] | None:
-        """Return how the request was answered, with the body, if that is still how it is; it is charged."""
+    def recall(self, known: Known) -> Recalled | None:
+        """Return how the request was answered, if that is still how it is; it is charged."""
         repeat = self._answers.get(known.key)
         kept = None if repeat is None else repeat.kept()
         if repeat is None or kept is None or not self._answering.holds(repeat.question, kept, known.now):
             return None
         body = kept.encoded.at_hand(compressed=repeat.compressed)
-        if body is None or not self._charge(known.client, repeat.cost):
+        if body is None:
             return None
-        name_operation(repeat.operation)
-        note_cache("hit")
-        return repeat, body
+        standing = self._gate.take(known.client, repeat.cost)
+        if standing is not None and not standing.allowed:
+            return None  # the endpoint charges its least, and says why not
+        return Recalled(known.client, standing, repeat, body)
 
-    def admitted(self, known: Known) -> Admitted | None:
+    def admitted(self, known: Known, seen: Exchange) -> Admitted | None:
         """Return as what the request was admitted, and charge it, if it was and still may be."""
         admitted = self._admitted.get(known.key)
-        return admitted if admitted is not None and self._charge(known.client, admitted.charge) else None
+        if admitted is None:
+            return None
+        standing = self._gate.take(known.client, admitted.charge)
+        if standing is not None and not standing.allowed:
+            return None
+        introduce(known.client, seen)
+        seen.standing, seen.cost = standing, admitted.charge
+        return admitted
 
     def remember(self, key: Key, status: int, headers: Headers) -> None:
         """Remember as what the request was admitted, and its answer if that was what is kept.
@@ -154,14 +186,6 @@ class Repeats:
             repeat = Repeat(question, ref(kept), headers, compressed, seen.operation, seen.cost)
             self._answers.keep(key, repeat)
 
-    def _charge(self, client: Client, cost: int) -> bool:
-        """Charge the cost, if so much is left: else the endpoint charges its least, and says why not."""
-        try:
-            self._gate.charge(client, cost)
-        except QueryError:
-            return False
-        return True
-
     def remember_whole(self, scope: Scope, asked: Asked) -> None:
         """Remember what a request's bytes say, if its connection told them."""
         whole: bytes | None = scope["state"].get(WHOLE) if "state" in scope else None
@@ -171,7 +195,7 @@ class Repeats:
 
 def _digest(whole: bytes) -> bytes:
     """Return what stands for a request's bytes: they may have a key in them, which nothing here keeps."""
-    return blake2b(whole, digest_size=32).digest()
+    return sha256(whole).digest()
 
 
 def read(scope: Scope, first: Message) -> Asked | None:

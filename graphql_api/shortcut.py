@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graphql_api import exchange
 from graphql_api.deadline import Ending
 from graphql_api.endpoint import Endpoint
 from graphql_api.repeats import PATH, Repeats, read
@@ -39,12 +40,15 @@ class Shortcut:
         if asked is None or known is None:
             await self._ask(scope, _beginning_with(first, receive), send)
             return
-        if (found := repeats.recall(known)) is not None:
-            repeat, body = found
-            headers = [(_LENGTH, b"%d" % len(body)), *repeat.headers]
+        seen = exchange.current.get()
+        assert seen is not None
+        if (recalled := repeats.recall(known)) is not None:
+            recalled.tell(seen)
+            body = recalled.body
+            headers = [(_LENGTH, b"%d" % len(body)), *recalled.repeat.headers]
             await send({"type": "http.response.start", "status": _OK, "headers": headers})
             await send({"type": "http.response.body", "body": body})
-        elif (admitted := repeats.admitted(known)) is not None:
+        elif (admitted := repeats.admitted(known, seen)) is not None:
             reply = await self._endpoint.again(receive, asked.wish, admitted, known.client)
             await reply.response()(scope, receive, send)
             repeats.remember(known.key, reply.status, reply.headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 from starlette.types import Scope
 
-from graphql_api.exchange import Exchange
+from graphql_api.exchange import CacheResult, Exchange
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _COSTS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
@@ -43,22 +43,16 @@ class Telemetry:
 
     def __init__(self, pool_stats: Stats) -> None:
         self._registry = CollectorRegistry()
-        about = "from a request to the end of its answer"
-        self._seconds = _Distribution("btcql_request_duration_seconds", about, _SECONDS)
-        self._cost = _Distribution("btcql_request_cost", "what a request was charged", _COSTS)
-        self._tallies = _Tallies()
-        for collector in (self._seconds, self._cost, self._tallies, _PoolFigures(pool_stats)):
-            self._registry.register(collector)
+        self._answers = _Answers()
+        self._registry.register(self._answers)
+        self._registry.register(_PoolFigures(pool_stats))
         self._names: set[str] = set()
 
     def report(self, seen: Exchange, scope: Scope, status: int, size: int, seconds: float) -> None:
         """Count a request that was answered with `status` and `size` bytes after `seconds`."""
-        if scope["type"] == "http":  # a socket lasts, and has operations of its own
-            operation = self._label(seen, scope["path"])
-            self._seconds.observe(operation, seconds)
-            if seen.cost:
-                self._cost.observe(operation, seen.cost)
-        self._tallies.count(seen, status, size)
+        # a socket lasts, and has operations of its own
+        operation = self._label(seen, scope["path"]) if scope["type"] == "http" else None
+        self._answers.count(operation, seen, status, size, seconds)
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus reads."""
@@ -80,59 +74,77 @@ class Telemetry:
         return seen.operation
 
 
-class _Distribution(Collector):
-    """A histogram by operation, counted as plain numbers.
-
-    As all figures here: the library's own take a lock for each of them, and a sixth of a kept answer's time.
-    """
-
-    def __init__(self, name: str, about: str, bounds: Sequence[float]) -> None:
-        self._name, self._about, self._bounds = name, about, bounds
-        self._labels = [*map(floatToGoString, bounds), "+Inf"]
-        self._counts: dict[str, list[int]] = {}  # of each operation: how many up to each bound, and beyond
-        self._sums: dict[str, float] = {}
-
-    def observe(self, operation: str, value: float) -> None:
-        """Count a value."""
-        counts = self._counts.get(operation)
-        if counts is None:
-            counts, self._sums[operation] = [0] * len(self._labels), 0
-            self._counts[operation] = counts
-        counts[bisect_left(self._bounds, value)] += 1
-        self._sums[operation] += value
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the histogram."""
-        family = HistogramMetricFamily(self._name, self._about, labels=["operation"])
-        for operation, counts in self._counts.items():
-            buckets = list(zip(self._labels, accumulate(counts), strict=True))
-            family.add_metric([operation], buckets, self._sums[operation])
-        yield family
-
-
-class _Tallies(Collector):
-    """What answers were."""
+class _Tally:
+    """What was counted of answers of one kind; seconds, costs: how many up to each bound, and beyond."""
 
     def __init__(self) -> None:
-        self._statuses, self._codes, self._cache = Counter[int](), Counter[str](), Counter[str]()
-        self._bytes = 0
+        self.number, self.bytes = 0, 0
+        self.seconds, self.all_seconds = [0] * (len(_SECONDS) + 1), 0.0
+        self.costs, self.all_costs = [0] * (len(_COSTS) + 1), 0
 
-    def count(self, seen: Exchange, status: int, size: int) -> None:
+
+class _Answers(Collector):
+    """What answers were, by their kind: an operation (None: a socket), a status, what the cache had.
+
+    All are plain numbers: the library's own figures take a lock each, and a sixth of a kept answer's time.
+    """
+
+    def __init__(self) -> None:
+        self._tallies: dict[tuple[str | None, int, CacheResult | None], _Tally] = {}
+        self._codes = Counter[str]()
+
+    def count(self, operation: str | None, seen: Exchange, status: int, size: int, seconds: float) -> None:
         """Count an answer."""
-        self._statuses[status] += 1
-        self._bytes += size
+        kind = operation, status, seen.cache
+        tally = self._tallies.get(kind)
+        if tally is None:
+            tally = self._tallies[kind] = _Tally()
+        tally.number += 1
+        tally.bytes += size
+        tally.seconds[bisect_left(_SECONDS, seconds)] += 1
+        tally.all_seconds += seconds
+        cost = seen.cost
+        if cost:
+            tally.costs[bisect_left(_COSTS, cost)] += 1
+            tally.all_costs += cost
         for code in seen.codes:
             self._codes[code] += 1
-        if seen.cache is not None:
-            self._cache[seen.cache] += 1
 
     def collect(self) -> Iterator[Metric]:
         """Yield each figure."""
-        yield _counted("btcql_responses", "answers by their HTTP status", "status", self._statuses)
+        by_operation: dict[str, list[_Tally]] = {}
+        statuses, cache = Counter[int](), Counter[str]()
+        for (operation, status, result), tally in self._tallies.items():
+            statuses[status] += tally.number
+            if result is not None:
+                cache[result] += tally.number
+            if operation is not None:
+                by_operation.setdefault(operation, []).append(tally)
+
+        about = "from a request to the end of its answer"
+        seconds = HistogramMetricFamily("btcql_request_duration_seconds", about, labels=["operation"])
+        about = "what a request was charged"
+        costs = HistogramMetricFamily("btcql_request_cost", about, labels=["operation"])
+        for operation, tallies in by_operation.items():
+            counts, total = [tally.seconds for tally in tallies], sum(tally.all_seconds for tally in tallies)
+            seconds.add_metric([operation], _buckets(_SECONDS, counts), total)
+            if charged := sum(tally.all_costs for tally in tallies):
+                counts = [tally.costs for tally in tallies]
+                costs.add_metric([operation], _buckets(_COSTS, counts), charged)
+        yield seconds
+        yield costs
+        yield _counted("btcql_responses", "answers by their HTTP status", "status", statuses)
         yield _counted("btcql_errors", "errors in answers, by the contract's code", "code", self._codes)
-        yield CounterMetricFamily("btcql_response_bytes", "of the answers' bodies", self._bytes)
+        size = sum(tally.bytes for tally in self._tallies.values())
+        yield CounterMetricFamily("btcql_response_bytes", "of the answers' bodies", size)
         about = "answers by what the cache had: hit, miss, stale"
-        yield _counted("btcql_answer_cache", about, "result", self._cache)
+        yield _counted("btcql_answer_cache", about, "result", cache)
+
+
+def _buckets(bounds: Sequence[float], counts: Iterable[Sequence[int]]) -> list[tuple[str, float]]:
+    """Return how many of all were up to each bound."""
+    labels = [*map(floatToGoString, bounds), "+Inf"]
+    return list(zip(labels, accumulate(map(sum, zip(*counts, strict=True))), strict=True))
 
 
 def _counted(name: str, about: str, label: str, counts: Mapping[Any, int]) -> Metric:

@@ -10,6 +10,7 @@ of what nobody foresaw. Where there is more to do (a page's origin, ids, traces)
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from time import perf_counter
@@ -30,6 +31,9 @@ from graphql_api.repeats import PATH, Asked, Known, Repeats
 _OK = 200
 _KEPT = 64  # beginnings of heads
 
+# What reports are told of each such request.
+SCOPE: Scope = {"type": "http", "method": "POST", "path": PATH}
+
 # An answer: its head, but for the empty line, and its body.
 Parts: TypeAlias = tuple[bytes, bytes]
 
@@ -42,7 +46,6 @@ class Begun(NamedTuple):
     wish: Wish
     admitted: Admitted
     known: Known
-    scope: Scope
 
 
 class Wire:
@@ -53,6 +56,9 @@ class Wire:
     ) -> None:
         self._repeats, self._endpoint, self._headers, self._reports = repeats, endpoint, headers, reports
         self._beginning = lru_cache(_KEPT)(self._begin)
+        self._untold: list[tuple[Exchange, int, int, float]] = []
+        self._default: Iterable[Header] = ()
+        self._default_lines = b""
 
     def find(self, whole: bytes) -> Asked | None:
         """Return the request that came in these bytes, if it came before."""
@@ -66,23 +72,20 @@ class Wire:
         None: the request is one for the ordinary way, and was not charged.
         """
         began = perf_counter()
+        known = self._repeats.recognize(asked, None if peer is None else peer[0])
+        if known is None:
+            return None
         seen = Exchange(new_id())
-        token = exchange.current.set(seen)
-        try:
-            known = self._repeats.recognize(asked, None if peer is None else peer[0])
-            if known is None:
-                return None
-            scope = {"type": "http", "method": "POST", "path": PATH, "headers": asked.headers, "client": peer}
-            if (found := self._repeats.recall(known)) is not None:
-                repeat, body = found
-                if repeat.head is None:
-                    repeat.head = self._begin(_OK, (_length(body), *repeat.headers))
-                self._report(seen, scope, _OK, body, began)
-                return repeat.head + _lines([*default, *passing(seen, _OK)]), body
-            admitted = self._repeats.admitted(known)
-            return None if admitted is None else Begun(seen, began, asked.wish, admitted, known, scope)
-        finally:
-            exchange.current.reset(token)
+        recalled = self._repeats.recall(known)
+        if recalled is None:
+            admitted = self._repeats.admitted(known, seen)
+            return None if admitted is None else Begun(seen, began, asked.wish, admitted, known)
+        recalled.tell(seen)
+        repeat, body = recalled.repeat, recalled.body
+        if repeat.head is None:
+            repeat.head = self._begin(_OK, (_length(body), *repeat.headers))
+        self._end(seen, _OK, len(body), began)
+        return repeat.head + self._lines_of(default) + _lines(passing(seen, _OK)), body
 
     async def answer_anew(self, begun: Begun, receive: Receive, default: Iterable[Header]) -> Parts:
         """Return the answer to a request; `receive` tells when its client leaves."""
@@ -96,19 +99,33 @@ class Wire:
                 reply = Reply(*answer_masked(error))
             status, own, body = reply
             self._repeats.remember(begun.known.key, status, own)
-            others = _lines([_length(body), *default, *passing(seen, status, dict(own))])
-            return self._beginning(status, own) + others, body
+            others = _lines([_length(body), *passing(seen, status, dict(own))])
+            return self._beginning(status, own) + self._lines_of(default) + others, body
         finally:
-            self._report(seen, begun.scope, status, body, begun.began)
+            self._end(seen, status, len(body), begun.began)
 
     def _begin(self, status: int, own: tuple[Header, ...]) -> bytes:
         """Return what every answer of this status and with these headers of its own begins with."""
         return STATUS_LINE[status] + _lines(self._headers.lasting(own))
 
-    def _report(self, seen: Exchange, scope: Scope, status: int, body: bytes, began: float) -> None:
-        seconds = perf_counter() - began
-        for report in self._reports:
-            report(seen, scope, status, len(body), seconds)
+    def _lines_of(self, default: Iterable[Header]) -> bytes:
+        """Return the server's headers as they are sent; it makes new ones once a second."""
+        if default is not self._default:
+            self._default, self._default_lines = default, _lines(default)
+        return self._default_lines
+
+    def _end(self, seen: Exchange, status: int, size: int, began: float) -> None:
+        """Have the reports told of an answer as soon as it is on its way: nobody is to wait for them."""
+        self._untold.append((seen, status, size, perf_counter() - began))
+        if len(self._untold) == 1:
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, []
+        for seen, status, size, seconds in untold:
+            exchange.current.set(seen)  # in a context of this callback's own
+            for report in self._reports:
+                report(seen, SCOPE, status, size, seconds)
 
 
 def _length(body: bytes) -> Header:
