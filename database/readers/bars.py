@@ -16,16 +16,21 @@ from database.columns import Floats, Ints, fetch_columns, fetch_row
 from database.pool import Connection
 from database.queries import query
 
-# interval -> (query, its own parameters)
-_BY_INTERVAL: dict[Interval, tuple[str, dict[str, Any]]] = {
-    Interval.MINUTE: ("fetch_minute", {}),
-    Interval.FIVE_MINUTES: ("fetch_minutes", {"length": timedelta(minutes=5)}),
-    Interval.FIFTEEN_MINUTES: ("fetch_minutes", {"length": timedelta(minutes=15)}),
-    Interval.HOUR: ("fetch_hour", {}),
-    Interval.FOUR_HOURS: ("fetch_hours", {"length": timedelta(hours=4)}),
-    Interval.DAY: ("fetch_day", {}),
-    Interval.WEEK: ("fetch_days", {"unit": "week"}),
-    Interval.MONTH: ("fetch_days", {"unit": "month"}),
+# What a query's {columns} are where they are not simply the table's. Only those asked for are selected: for a
+# few bars it takes the database a good part of its time to plan for all of them.
+_RAW: dict[str, LiteralString] = {"observed": "1::bigint", "close_sum": "close", "minutes": "minutes::bigint"}
+_AGGREGATED: dict[str, LiteralString] = {"observed": "observed::bigint", "minutes": "minutes::bigint"}
+
+# interval -> (query, its columns, its own parameters)
+_BY_INTERVAL: dict[Interval, tuple[str, dict[str, LiteralString], dict[str, Any]]] = {
+    Interval.MINUTE: ("fetch_minute", _RAW, {}),
+    Interval.FIVE_MINUTES: ("fetch_minutes", {}, {"length": timedelta(minutes=5)}),
+    Interval.FIFTEEN_MINUTES: ("fetch_minutes", {}, {"length": timedelta(minutes=15)}),
+    Interval.HOUR: ("fetch_hour", _AGGREGATED, {}),
+    Interval.FOUR_HOURS: ("fetch_hours", {}, {"length": timedelta(hours=4)}),
+    Interval.DAY: ("fetch_day", _AGGREGATED, {}),
+    Interval.WEEK: ("fetch_days", {}, {"unit": "week"}),
+    Interval.MONTH: ("fetch_days", {}, {"unit": "month"}),
 }
 
 COLUMNS: tuple[LiteralString, ...] = ("open", "high", "low", "close", "volume", "observed")
@@ -192,12 +197,20 @@ async def _fetch(
     end: int,
 ) -> tuple[Ints, dict[str, NDArray[Any]], int]:
     """Return where the bars begin, the columns of these names, and the data's version."""
-    name, parameters = _BY_INTERVAL[interval]
+    selected, (_, _, parameters) = ("ts", *names), _BY_INTERVAL[interval]
     parameters = {**_bounds(symbol, start, end), **parameters}
     (ts, *columns), (version,) = await fetch_columns(
-        connection, query(name), ("ts", *names), parameters, query("fetch_version")
+        connection, _query(interval, selected), selected, parameters, query("fetch_version")
     )
     return ts, dict(zip(names, columns, strict=True)), version
+
+
+@cache
+def _query(interval: Interval, names: tuple[LiteralString, ...]) -> LiteralString:
+    """Return the query of an interval, which selects these columns, or more."""
+    name, columns, _ = _BY_INTERVAL[interval]
+    selected = [f"{columns[each]} AS {each}" if each in columns else each for each in names]
+    return query(name).replace("{columns}", ", ".join(selected))
 
 
 def _bounds(symbol: str, start: int, end: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 -- name: fetch_minute
 -- the raw minute bars; coarser raw bars of the range are not minutes and stay out
-SELECT ts, open, high, low, close, volume, 1::bigint AS observed, close AS close_sum, minutes::bigint AS minutes
+SELECT {columns}
 FROM candle
 WHERE symbol = %(symbol)s AND ts >= %(start)s AND ts < %(end)s AND minutes = 1
 ORDER BY ts
@@ -17,7 +17,7 @@ ORDER BY 1
 
 -- name: fetch_hour
 -- hourly bars as aggregated at load time
-SELECT ts, open, high, low, close, volume, observed::bigint AS observed, close_sum, minutes::bigint AS minutes
+SELECT {columns}
 FROM candle_1h
 WHERE symbol = %(symbol)s AND ts >= %(start)s AND ts < %(end)s
 ORDER BY ts
@@ -34,7 +34,7 @@ ORDER BY 1
 
 -- name: fetch_day
 -- daily bars as aggregated at load time
-SELECT ts, open, high, low, close, volume, observed::bigint AS observed, close_sum, minutes::bigint AS minutes
+SELECT {columns}
 FROM candle_1d
 WHERE symbol = %(symbol)s AND ts >= %(start)s AND ts < %(end)s
 ORDER BY ts
