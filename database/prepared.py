@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -41,7 +40,6 @@ class Prepared:
         # by text and types of the parameters: where one is None its type is another
         self._names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self._made = 0
-        self._watch = _Watch(connection)
 
     async def execute(self, query: LiteralString, parameters: Mapping[str, Any]) -> PGresult:
         """Return the result of `query`, its values in binary; placeholders are psycopg's: %(name)s.
@@ -56,10 +54,6 @@ class Prepared:
         name = self._names.get((text, types)) or await self._prepare(text, types)
         pgconn.send_query_prepared(name, values, sent_as, Format.BINARY)
         return await self._result()
-
-    def close(self) -> None:
-        """Let go of the session's socket: the session is being closed."""
-        self._watch.end()
 
     def forget(self) -> bool:
         """Forget the statements, for the server is to have none any more; return whether there were some."""
@@ -98,9 +92,14 @@ class Prepared:
             return value
         if waits_for != Wait.R:  # what does not fit into the socket at once
             return await self._connection.wait(_resumed(work, waits_for))
+        loop, socket = asyncio.get_running_loop(), self._connection.fileno()
+        ended: asyncio.Future[R] = loop.create_future()
+        loop.add_reader(socket, _go_on, loop, socket, work, ended)
         try:
-            return await self._watch.read(work)
+            return await ended
         except asyncio.CancelledError:
+            if ended.cancelled():
+                loop.remove_reader(socket)
             await self._give_up(work)
             raise
 
@@ -117,7 +116,6 @@ class Prepared:
         finally:
             if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 connection.pgconn.finish()
-                self.close()
 
 
 def _resumed(work: PQGen[R], waits_for: Wait) -> PQGen[R]:
@@ -131,54 +129,20 @@ def _resumed(work: PQGen[R], waits_for: Wait) -> PQGen[R]:
             return value
 
 
-class _Watch:
-    """A session's socket, watched from read to read: to begin and end that each time takes a tenth of a read.
-
-    By a descriptor of its own: libpq's is closed when the session ends, and its number may be another's then;
-    and psycopg watches that one for its cursors.
-    """
-
-    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        self._connection = connection
-        self._loop: asyncio.AbstractEventLoop | None = None  # that watches
-        self._descriptor = -1
-        self._work: PQGen[Any] | None = None
-        self._ended: asyncio.Future[Any] | None = None
-
-    def read(self, work: PQGen[R]) -> asyncio.Future[R]:
-        """Return what becomes of a generator that waits to read."""
-        loop = self._loop or self._begin()
-        self._work, self._ended = work, loop.create_future()
-        return self._ended
-
-    def end(self) -> None:
-        """Watch no more."""
-        if self._loop is not None:
-            self._loop.remove_reader(self._descriptor)
-            os.close(self._descriptor)
-            self._loop = None
-
-    def _begin(self) -> asyncio.AbstractEventLoop:
-        self._descriptor = os.dup(self._connection.fileno())
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._descriptor, self._go_on)
-        return self._loop
-
-    def _go_on(self) -> None:
-        """Let the generator read what is there; what it ends with is the future's."""
-        work, ended = self._work, self._ended
-        if work is None or ended is None or ended.done():  # or whoever waited was cancelled
-            # a cursor's, what the server says unasked, or its end: the next read begins to watch again
-            self.end()
-            return
-        try:
-            work.send(Ready.R)
-        except StopIteration as end:
-            self._work = None
-            ended.set_result(end.value)
-        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits has to hear of it
-            self._work = None
-            ended.set_exception(error)
+def _go_on(loop: asyncio.AbstractEventLoop, socket: int, work: PQGen[R], ended: asyncio.Future[R]) -> None:
+    """Let a generator read what is there; what it ends with is the future's."""
+    # First of all: libpq closes the socket of a session that has ended, and its number may be another's then.
+    loop.remove_reader(socket)
+    if ended.done():  # whoever waited was cancelled just now
+        return
+    try:
+        work.send(Ready.R)
+    except StopIteration as end:
+        ended.set_result(end.value)
+    except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits has to hear of it
+        ended.set_exception(error)
+    else:
+        loop.add_reader(socket, _go_on, loop, socket, work, ended)
 
 
 @cache

@@ -33,11 +33,6 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
         """Its statements, of results in binary."""
         return Prepared(self)
 
-    async def close(self) -> None:
-        """Close the session."""
-        self.prepared.close()
-        await super().close()
-
     async def rollback(self) -> None:
         """Roll back, with nothing prepared any more: psycopg drops its own then, and with them ours."""
         await super().rollback()
