@@ -76,7 +76,8 @@ class Gate:
         self._access, self._keys = access, keys
         self._limiter = Limiter()
         self._strangers = Limiter()
-        self._anybody = lru_cache(_KEPT)(self._anybody_at)
+        self._anonymous = lru_cache(_KEPT)(self._anybody_at)
+        self._peers = lru_cache(_KEPT)(self._anybody_for)
 
     async def identify(self, connection: HTTPConnection, key: str | None = None) -> Client:
         """Return who asks; `key` comes another way than by a header, as in a socket's first message.
@@ -88,7 +89,7 @@ class Gate:
         if current is not None:
             current.gated = True
         peer = connection.client.host if connection.client else None
-        forwarded = tuple(connection.headers.getlist("x-forwarded-for"))
+        forwarded = connection.headers.getlist("x-forwarded-for")
         text = key or _key_of(connection)
         if text is not None:
             client = await self._of_key(text, self._address(peer, forwarded))
@@ -116,8 +117,17 @@ class Gate:
     def _address(self, peer: str | None, forwarded: Sequence[str]) -> str:
         return limited_as(client_address(peer, forwarded, self._access.trusted_proxies))
 
-    def _anybody_at(self, peer: str | None, forwarded: tuple[str, ...]) -> Client:
-        access, address = self._access, self._address(peer, forwarded)
+    def _anybody(self, peer: str | None, forwarded: Sequence[str]) -> Client:
+        # what strangers write is not kept: only addresses are
+        if forwarded and self._access.trusted_proxies:
+            return self._anonymous(self._address(peer, forwarded))
+        return self._peers(peer)
+
+    def _anybody_for(self, peer: str | None) -> Client:
+        return self._anonymous(self._address(peer, ()))
+
+    def _anybody_at(self, address: str) -> Client:
+        access = self._access
         return Client("anonymous", access.anonymous_scopes, access.anonymous_rate, f"address {address}")
 
     async def _of_key(self, text: str, address: str) -> Client:

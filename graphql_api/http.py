@@ -98,6 +98,7 @@ class Http(Patience, HttpToolsProtocol):
         self._end_waiting()
         self._unspent = 0
         if isinstance(found, Begun):
+            self._unset_keepalive_if_required()
             self._begin(found)
         else:
             head, body = found

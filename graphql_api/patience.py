@@ -59,15 +59,6 @@ class Patience(_Protocol):
         """Whether an answer is on its way; before the first request there is nothing to answer."""
         return not getattr(self.cycle, "response_complete", True)
 
-    def on_response_complete(self) -> None:
-        """Go on after an answer, as uvicorn does, but with one timer for all of a connection's rests."""
-        if self.pipeline or self.transport.is_closing():
-            super().on_response_complete()
-            return
-        self.server_state.total_requests += 1
-        self.flow.resume_reading()
-        self.rest()
-
     def rest(self) -> None:
         """Be idle from now on, as after an answer; a timer that runs is asked then how long that was."""
         self._resting_since = self.loop.time()
@@ -76,8 +67,7 @@ class Patience(_Protocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that has been idle for long enough."""
-        since = self.loop.time() if self.is_answering else self._resting_since
-        left = since + self.timeout_keep_alive - self.loop.time()
+        left = self._resting_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._keep_alive_for(left)
         else:

@@ -11,6 +11,7 @@ of what nobody foresaw. Where there is more to do (a page's origin, ids, traces)
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from time import perf_counter
@@ -27,6 +28,8 @@ from graphql_api.endpoint import Endpoint
 from graphql_api.exchange import Exchange
 from graphql_api.headers import AnswerHeaders, Header, passing
 from graphql_api.repeats import PATH, Asked, Known, Repeats
+
+logger = logging.getLogger("btcql.api")
 
 _OK = 200
 _KEPT = 64  # beginnings of heads
@@ -124,8 +127,11 @@ class Wire:
         untold, self._untold = self._untold, []
         for seen, status, size, seconds in untold:
             exchange.current.set(seen)  # in a context of this callback's own
-            for report in self._reports:
-                report(seen, SCOPE, status, size, seconds)
+            try:
+                for report in self._reports:
+                    report(seen, SCOPE, status, size, seconds)
+            except Exception:
+                logger.exception("what became of a request could not be told")
 
 
 def _length(body: bytes) -> Header:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from ipaddress import ip_network
 
 import pytest
 
+from btcql.access import SCOPES, Access, Network
+from database.pool import Pool
 from graphql_api.addresses import client_address, limited_as
+from graphql_api.auth import Gate, Shown
+from graphql_api.keyring import KeyRing
 from graphql_api.limiter import Limiter
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1"))
@@ -34,6 +39,23 @@ def test_only_a_trusted_proxys_word_is_taken(
     why: str, peer: str | None, forwarded: list[str], client: str
 ) -> None:
     assert client_address(peer, forwarded, PROXIES) == client, why
+
+
+@pytest.mark.parametrize("proxies", [(), PROXIES], ids=["no proxies", "a proxy"])
+def test_what_strangers_write_is_not_kept(proxies: tuple[Network, ...]) -> None:
+    access = Access(frozenset(SCOPES), 100, proxies, ())
+    pool = Pool("postgresql://nowhere")  # which is not asked: nobody shows a key
+    gate = Gate(access, KeyRing(pool, pool))
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            client = gate.recall(Shown(forwarded=(f"{number:010}" * 1_000,)), "10.0.0.1")
+            assert client is not None
+            assert client.bucket == "address 10.0.0.1"
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 def test_an_ipv6_customers_network_is_one_client() -> None:

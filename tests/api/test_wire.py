@@ -23,6 +23,7 @@ from database.keys import create_key, revoke_key
 from database.pool import Pool
 from graphql_api import app, auth, limiter
 from graphql_api.endpoint import Endpoint
+from graphql_api.exchange import Exchange
 from graphql_api.http import Http
 from graphql_api.logs import JsonLines
 from graphql_api.wire import Wire
@@ -361,6 +362,29 @@ def test_a_connection_whose_answer_fails_beyond_all_masks_is_closed(
         monkeypatch.undo()
         with line(api) as client:
             assert client.ask(data).status == 200
+
+
+def test_a_report_that_fails_is_its_requests_own(
+    days: Database, parsed: Parsed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, told = request(), list[str]()
+
+    def fail_once(seen: Exchange, *_: Any) -> None:
+        told.append(seen.request_id)
+        if len(told) == failing:
+            raise ZeroDivisionError
+
+    failing = -1
+    monkeypatch.setattr(app, "log_request", fail_once)
+    with Log(JsonLines()) as log, serving(days.url) as api, line(api) as client:
+        listens(api)
+        parsed.wait_until_known(client, data)
+        failing = len(told) + 1
+        asked = [client.ask(data).header("x-request-id") for _ in range(3)]
+        wait_for(lambda: told[-3:] == asked)
+        assert [entry["exception"].splitlines()[-1] for entry in log.lines if "exception" in entry] == [
+            "ZeroDivisionError"
+        ]
 
 
 @CASES
