@@ -77,7 +77,6 @@ class Gate:
         self._limiter = Limiter()
         self._strangers = Limiter()
         self._anonymous = lru_cache(_KEPT)(self._anybody_at)
-        self._peers = lru_cache(_KEPT)(self._anybody_for)
 
     async def identify(self, connection: HTTPConnection, key: str | None = None) -> Client:
         """Return who asks; `key` comes another way than by a header, as in a socket's first message.
@@ -118,17 +117,14 @@ class Gate:
         return limited_as(client_address(peer, forwarded, self._access.trusted_proxies))
 
     def _anybody(self, peer: str | None, forwarded: Sequence[str]) -> Client:
-        # what strangers write is not kept: only addresses are
-        if forwarded and self._access.trusted_proxies:
-            return self._anonymous(self._address(peer, forwarded))
-        return self._peers(peer)
+        """Return who asks without a key; of what strangers write nothing is kept but addresses."""
+        trusted = self._access.trusted_proxies
+        return self._anonymous(client_address(peer, forwarded, trusted) if forwarded and trusted else peer)
 
-    def _anybody_for(self, peer: str | None) -> Client:
-        return self._anonymous(self._address(peer, ()))
-
-    def _anybody_at(self, address: str) -> Client:
+    def _anybody_at(self, address: str | None) -> Client:
         access = self._access
-        return Client("anonymous", access.anonymous_scopes, access.anonymous_rate, f"address {address}")
+        bucket = f"address {self._address(address, ())}"
+        return Client("anonymous", access.anonymous_scopes, access.anonymous_rate, bucket)
 
     async def _of_key(self, text: str, address: str) -> Client:
         sha256 = digest(text)
