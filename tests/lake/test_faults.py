@@ -104,6 +104,24 @@ def test_identical_rivals_add_one_file(tmp_path: Path) -> None:
     assert said == ["False\n", "False\n", "False\n", "True\n"]
 
 
+def test_publishing_and_reading_leave_no_thread_that_python_s_end_could_meet(tmp_path: Path) -> None:
+    process = started(
+        """
+        from pathlib import Path
+        def threads():
+            return len(list(Path("/proc/self/task").iterdir()))
+        lake = Lake(sys.argv[1])
+        before = threads()
+        publish(lake, partition(), bars(february(), 24))
+        publish(lake, partition(), bars(february(2), 600, price=5.0))
+        assert lake.read(partition()).num_rows == 624
+        print(threads() - before)
+        """,
+        str(tmp_path / "lake"),
+    )
+    assert outcome(process) == (0, "0\n")
+
+
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
     root = str(tmp_path / "lake")
     publish(Lake(root), partition(), bars(february(), 24))
