@@ -105,6 +105,9 @@ class Sessions:
             raise PoolTimeout("no session can be made")
         if self._waiting >= self._most_waiting:
             raise self._refusal(f"{self._waiting} requests wait for a session already")
+        task = asyncio.current_task()
+        assert task is not None
+        cancelled = task.cancelling()
         self._waiting += 1
         try:
             connection = await self._pool.getconn()
@@ -113,6 +116,10 @@ class Sessions:
         finally:
             self._waiting -= 1
         self._lent += 1
+        if task.cancelling() > cancelled:
+            # In the very moment that the session came: the pool's wait_for is deaf to it in Python 3.11.
+            self.give_back(connection)
+            raise asyncio.CancelledError
         return connection
 
     def give_back(self, connection: Connection) -> None:

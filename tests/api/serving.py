@@ -132,3 +132,4 @@ def serving(
         finally:
             server.should_exit = True
             thread.join(30)
+            assert not thread.is_alive(), "the server does not end"

@@ -87,3 +87,40 @@ def test_no_session_is_lost_with_those_who_leave(server_url: str) -> None:
             await pool.close()
 
     asyncio.run(leave(Pool(server_url, size=4)))
+
+
+def test_who_waits_for_a_session_can_leave_at_any_moment(server_url: str) -> None:
+    async def leave(pool: Pool, turns: int) -> None:
+        """Cancel one who waits for a session that comes back, so many turns of the loop after that."""
+        release = asyncio.Event()
+
+        async def hold(connection: Connection) -> int:
+            await release.wait()
+            return 0
+
+        holding = asyncio.create_task(pool.run(hold))
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(pool.run(hold))
+        await asyncio.sleep(0.01)
+        assert pool.stats()["requests_waiting"] == 1
+        release.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        release.clear()
+        waiting.cancel()
+        await asyncio.wait([waiting], timeout=10)
+        assert waiting.done(), f"it goes on, cancelled after {turns} turns"
+        assert await holding == 0
+
+    async def leave_at_each() -> None:
+        pool = Pool(server_url, size=1)
+        await pool.open()
+        try:
+            await pool.run(answer)
+            for turns in range(30):
+                await leave(pool, turns)
+            assert await pool.run(answer) == 42
+        finally:
+            await pool.close()
+
+    asyncio.run(leave_at_each())
