@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
+from operator import itemgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, TypeAlias
 
@@ -26,6 +27,7 @@ _unpack_float, _unpack_integer = Struct(">d").unpack, Struct(">q").unpack
 # An array: its dimensions, whether there are nulls, the elements' type, their number, the first one's place;
 # then of each element its length and its value, which is of eight bytes here.
 _PLAIN = Struct(">3i")  # its beginning
+_first_part = itemgetter(slice(_PLAIN.size))
 _HEADER, _LENGTH, _ELEMENT = 20, 4, 12
 
 
@@ -35,25 +37,28 @@ async def fetch_columns(
     names: Sequence[LiteralString],
     parameters: Mapping[str, Any],
     *scalars: LiteralString,
+    chunked: bool = False,
 ) -> tuple[list[NDArray[Any]], list[int]]:
     """Return the named columns of `query`'s rows, in its order, as `decode` does.
 
     With them come the values of the queries `scalars`, bigints (0 for null), seen at the same instant.
+    chunked: whether a table is read that may have many chunks.
     """
-    result = await connection.prepared.execute(_statement(query, tuple(names), scalars), parameters)
+    statement = _statement(query, tuple(names), scalars)
+    result = await connection.prepared.execute(statement, parameters, chunked=chunked)
     values = [_integer(result.get_value(0, len(names) + place)) for place in range(len(scalars))]
     return decode(result, len(names)), values
 
 
 async def fetch_row(
-    connection: Connection, query: LiteralString, parameters: Mapping[str, Any]
+    connection: Connection, query: LiteralString, parameters: Mapping[str, Any], *, chunked: bool = False
 ) -> tuple[Any, ...] | None:
-    """Return the first row of `query`, None where there is none.
+    """Return the first row of `query`, None where there is none; `chunked` is `fetch_columns`'.
 
     A float8 is a float, a bigint an int, a timestamptz epoch microseconds, int. Raises ValueError for other
     types and nulls.
     """
-    result = await connection.prepared.execute(query, parameters)
+    result = await connection.prepared.execute(query, parameters, chunked=chunked)
     if not result.ntuples:
         return None
     return tuple([_value(result, place) for place in range(result.nfields)])
@@ -73,11 +78,12 @@ def decode(result: PGresult, count: int) -> list[NDArray[Any]]:
     Each is of shape (n,): a float8[] as float64, a bigint[] as int64, a timestamptz[] as epoch microseconds,
     int64; no rows (null) as none. Raises ValueError for arrays with nulls, or of other lengths or types.
     """
-    arrays = [result.get_value(0, place) or b"" for place in range(count)]
+    value = result.get_value
+    arrays = [value(0, place) or b"" for place in range(count)]
     length = len(arrays[0])
     number = max(0, length - _HEADER) // _ELEMENT
     if number:
-        kinds = _kinds(tuple([array[: _PLAIN.size] for array in arrays]))
+        kinds = _kinds(tuple(map(_first_part, arrays)))
     else:
         kinds = _kinds(tuple(_beginning(_ARRAYS.get(result.ftype(place), 0)) for place in range(count)))
     if kinds is None or {*map(len, arrays)} != {length}:
@@ -92,13 +98,16 @@ def decode(result: PGresult, count: int) -> list[NDArray[Any]]:
     floats = values.view(np.float64)
     for place in kinds.instants:
         values[place] += _POSTGRES_EPOCH
-    return [floats[place] if is_float else values[place] for place, is_float in enumerate(kinds.floats)]
+    columns = [*floats]
+    for place in kinds.integers:
+        columns[place] = values[place]
+    return columns
 
 
 class _Kinds(NamedTuple):
-    """Which columns are of floats, and which ones of instants."""
+    """Which columns are of integers, instants among them."""
 
-    floats: Sequence[bool]
+    integers: Sequence[int]
     instants: Sequence[int]
 
 
@@ -107,9 +116,9 @@ def _kinds(beginnings: tuple[bytes, ...]) -> _Kinds | None:
     """Return what arrays that begin so are of; None: one of them is no plain array of what is read."""
     if not {*beginnings} <= {*map(_beginning, _ARRAYS.values())}:
         return None
-    floats = [beginning == _beginning(_FLOAT) for beginning in beginnings]
+    integers = [place for place, each in enumerate(beginnings) if each != _beginning(_FLOAT)]
     instants = [place for place, each in enumerate(beginnings) if each == _beginning(_INSTANT)]
-    return _Kinds(floats, instants)
+    return _Kinds(integers, instants)
 
 
 def _beginning(kind: int) -> bytes:

@@ -32,27 +32,38 @@ _PLACEHOLDER = re.compile(r"%(?:\((\w+)\)s|%)")
 
 
 class Prepared:
-    """The statements that one session in autocommit keeps prepared."""
+    """The statements that one session in autocommit keeps prepared.
+
+    has_chunks: whether the server's tables may be hypertables.
+    """
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
+        self.has_chunks = True
         self._transformer = Transformer.from_context(connection)
         # by text and types of the parameters: where one is None its type is another
         self._names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self._made = 0
 
-    async def execute(self, query: LiteralString, parameters: Mapping[str, Any]) -> PGresult:
+    async def execute(
+        self, query: LiteralString, parameters: Mapping[str, Any], *, chunked: bool = False
+    ) -> PGresult:
         """Return the result of `query`, its values in binary; placeholders are psycopg's: %(name)s.
 
-        Nobody else may use the session meanwhile: its lock is not taken. Raises what psycopg's cursors do.
-        The query of a task that is cancelled is cancelled too.
+        chunked: it reads a table that may have many chunks, all of which a plan for any parameters opens, and
+        that takes several times as long: where there are chunks it is parsed and planned each time. Nobody
+        else may use the session meanwhile: its lock is not taken. Raises what psycopg's cursors do. The query
+        of a task that is cancelled is cancelled too.
         """
         text, names, formats = _native(query)
         transformer, pgconn = self._transformer, self._connection.pgconn
         values = transformer.dump_sequence([parameters[name] for name in names], formats)
         types, sent_as = transformer.types or (), transformer.formats
-        name = self._names.get((text, types)) or await self._prepare(text, types)
-        pgconn.send_query_prepared(name, values, sent_as, Format.BINARY)
+        if chunked and self.has_chunks:
+            pgconn.send_query_params(text, values, types, sent_as, Format.BINARY)
+        else:
+            name = self._names.get((text, types)) or await self._prepare(text, types)
+            pgconn.send_query_prepared(name, values, sent_as, Format.BINARY)
         return await self._result()
 
     def forget(self) -> bool:

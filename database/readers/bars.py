@@ -33,6 +33,9 @@ _BY_INTERVAL: dict[Interval, tuple[str, dict[str, LiteralString], dict[str, Any]
     Interval.MONTH: ("fetch_days", {}, {"unit": "month"}),
 }
 
+# Of these there is a chunk for each few months; hours and days have few.
+_BASE_BARS = {Interval.MINUTE, Interval.FIVE_MINUTES, Interval.FIFTEEN_MINUTES}
+
 COLUMNS: tuple[LiteralString, ...] = ("open", "high", "low", "close", "volume", "observed")
 _SUMMED: tuple[LiteralString, ...] = (*COLUMNS, "close_sum", "minutes")
 
@@ -130,7 +133,9 @@ async def fetch_close_before(connection: Connection, symbol: str, first: int, en
     were dropped it is the last hour's or day's.
     """
     for start in (max(first, end - 7 * calendar.DAY), first):
-        cursor = await connection.execute(query("fetch_close_before"), _bounds(symbol, start, end))
+        cursor = await connection.execute(
+            query("fetch_close_before"), _bounds(symbol, start, end), prepare=False
+        )
         row = await cursor.fetchone()
         if row is not None:
             close: float = row[0]
@@ -154,7 +159,7 @@ async def fetch_extremes(
         parameters[name] = price
         parameters[f"{name}_start"] = calendar.to_datetime(start)
         parameters[f"{name}_end"] = calendar.to_datetime(end)
-    cursor = await connection.execute(query("fetch_extremes"), parameters)
+    cursor = await connection.execute(query("fetch_extremes"), parameters, prepare=False)
     row = await cursor.fetchone()
     assert row is not None
     at_high, at_low = (None if at is None else calendar.microseconds(at) for at in row)
@@ -171,7 +176,7 @@ async def fetch_price(
     """
     for start in (max(first, end - 7 * calendar.DAY), first):
         if start < end:
-            row = await fetch_row(connection, query("fetch_price"), _bounds(symbol, start, end))
+            row = await fetch_row(connection, query("fetch_price"), _bounds(symbol, start, end), chunked=True)
             if row is not None:
                 return row
     return await _fetch_kept_close(connection, symbol, end)
@@ -200,7 +205,12 @@ async def _fetch(
     selected, (_, _, parameters) = ("ts", *names), _BY_INTERVAL[interval]
     parameters = {**_bounds(symbol, start, end), **parameters}
     (ts, *columns), (version,) = await fetch_columns(
-        connection, _query(interval, selected), selected, parameters, query("fetch_version")
+        connection,
+        _query(interval, selected),
+        selected,
+        parameters,
+        query("fetch_version"),
+        chunked=interval in _BASE_BARS,
     )
     return ts, dict(zip(names, columns, strict=True)), version
 
