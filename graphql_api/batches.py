@@ -142,13 +142,16 @@ class BatchExecutor(Executor[Any]):
 
 
 class _Written(NamedTuple):
-    """A column that is to be written: whether null may be, in which part of a row, an enum's members."""
+    """A column that is to be written: whether null may be, an enum's members.
+
+    parts: which of all rows' parts are its values.
+    """
 
     name: str
     scalar: str
     nullable: bool
-    part: int
     members: Sequence[bytes]
+    parts: slice
 
 
 class Layout(NamedTuple):
@@ -165,12 +168,13 @@ class Layout(NamedTuple):
     tail: bytes = b""
     columns: Sequence[_Written] = ()
     floats: Sequence[_Written] = ()  # those of the columns that are
+    float_names: Sequence[str] = ()
     others: Sequence[_Written] = ()
 
 
 def lay_out(shape: Shape[Any], item: GraphQLObjectType, selected: GroupedFieldSet) -> Layout:
     """Return how the selected fields of objects of type `item` are written, by the rules 1 to 3."""
-    columns: list[_Written] = []
+    found: list[tuple[str, str, bool, Sequence[bytes]]] = []  # a column's name, scalar, ...
     glue = [b"{"]  # what stands before each column's value, and after the last
     for key, details in selected.items():
         if any(at.name.value not in _DIRECTIVES for each in details for at in each.node.directives or ()):
@@ -190,14 +194,23 @@ def lay_out(shape: Shape[Any], item: GraphQLObjectType, selected: GroupedFieldSe
         members = []
         if isinstance(kind, GraphQLEnumType):
             members = [orjson.dumps(kind.coerce_output_value(member)) for member in column.members]
-        columns.append(_Written(name, column.scalar, nullable, 2 * len(columns) + 1, members))
+        found.append((name, column.scalar, nullable, members))
         glue.append(b"")
-    head, tail = glue[0], glue[-1] + b"}" if columns else b"}"
+    head, tail = glue[0], glue[-1] + b"}" if found else b"}"
     row = [part for before in (tail + b"," + head, *glue[1:-1]) for part in (before, b"")]
+    columns = [_Written(*each, slice(2 * place + 1, None, len(row))) for place, each in enumerate(found)]
     floats = [column for column in columns if column.scalar == "Float"]
     others = [column for column in columns if column.scalar != "Float"]
     return Layout(
-        shape, can_be=True, head=head, row=row, tail=tail, columns=columns, floats=floats, others=others
+        shape,
+        can_be=True,
+        head=head,
+        row=row,
+        tail=tail,
+        columns=columns,
+        floats=floats,
+        float_names=[column.name for column in floats],
+        others=others,
     )
 
 
@@ -228,21 +241,22 @@ def render(batch: Batch[Any], layout: Layout) -> bytes | None:
 
 def _fill(parts: list[bytes], layout: Layout, values: Mapping[str, NDArray[Any]], count: int) -> bool:
     """Write the values of so many rows to their parts; return whether each can be written (rule 4)."""
-    width = len(layout.row)
     if floats := layout.floats:
         # all at once: for a few rows a call costs more than its work
-        text = orjson.dumps(np.concatenate([values[column.name] for column in floats]), option=_OPTIONS)
+        text = orjson.dumps(np.concatenate([*map(values.__getitem__, layout.float_names)]), option=_OPTIONS)
         # null is what orjson makes of NaN, and of infinity as well
         if b"null" in text and not all(_can_be_written(each, values[each.name]) for each in floats):
             return False
         texts = text[1:-1].split(b",")
-        for place, column in enumerate(floats):
-            parts[column.part :: width] = texts[place * count : (place + 1) * count]
+        first = 0
+        for column in floats:
+            parts[column.parts] = texts[first : first + count]
+            first += count
     for column in layout.others:
         written = _texts(column, values[column.name])
         if written is None:
             return False
-        parts[column.part :: width] = written
+        parts[column.parts] = written
     return True
 
 

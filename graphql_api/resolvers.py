@@ -63,8 +63,9 @@ async def read_candles(
     check_size(span, "candles", max_points)
     warnings = basic_warnings(span, facts)
     bars = await read_bars(context, facts, span, context.selected(reader.COLUMNS))
-    complete = complete_stop(facts, interval, context.now)
-    grid = grids.lay(bars, span, complete, context.selected(grids.FLAGS))
+    flags = context.selected(grids.FLAGS)
+    complete = complete_stop(facts, interval, context.now) if flags else span.stop
+    grid = grids.lay(bars, span, complete, flags)
     missing = np.isnan(grid.close)
     if number := len(span) - len(bars.start):
         warnings += await explain_missing(context, facts, span, number)

@@ -51,7 +51,10 @@ class Turns:
     def give_back(self) -> None:
         """Give a turn back: it is of whoever has waited for longest."""
         self._ended += 1
-        self._pass_on()
+        if self._waiting:
+            self._pass_on()
+        else:
+            self._free += 1
 
     def _pass_on(self) -> None:
         for turn in self._waiting:
