@@ -34,7 +34,7 @@ _PLACEHOLDER = re.compile(r"%(?:\((\w+)\)s|%)")
 class Prepared:
     """The statements that one session in autocommit keeps prepared.
 
-    has_chunks: whether the server's tables may be hypertables.
+    has_chunks: whether the database's tables may be hypertables; told when the session is configured.
     """
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:

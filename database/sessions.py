@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cached_property
 from typing import Any
 
@@ -56,6 +56,7 @@ class Sessions:
         self._waiting = self._lent = 0
         self._lookout: asyncio.Task[None] | None = None
         self._returning: set[asyncio.Task[None]] = set()
+        self._checking: set[asyncio.Task[None]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             connection_class=Connection,
@@ -85,8 +86,8 @@ class Sessions:
         if self._lookout is not None:
             self._lookout.cancel()
             await asyncio.wait([self._lookout])
-        if self._returning:
-            await asyncio.wait(self._returning)
+        if under_way := self._returning | self._checking:
+            await asyncio.wait(under_way)
         await self._pool.close()
 
     def stats(self) -> dict[str, int]:
@@ -111,13 +112,17 @@ class Sessions:
         self._waiting += 1
         try:
             connection = await self._pool.getconn()
-        except PoolTimeout as error:
-            raise self._refusal(f"no session came free: {error}") from error
+        except psycopg.OperationalError as error:
+            if task.cancelling() > cancelled:
+                raise asyncio.CancelledError from error
+            if isinstance(error, PoolTimeout):
+                raise self._refusal(f"no session came free: {error}") from error
+            raise
         finally:
             self._waiting -= 1
         self._lent += 1
+        # In the very moment that the session came: Python 3.11's wait_for, which the pool uses, is deaf then.
         if task.cancelling() > cancelled:
-            # In the very moment that the session came: the pool's wait_for is deaf to it in Python 3.11.
             self.give_back(connection)
             raise asyncio.CancelledError
         return connection
@@ -128,17 +133,26 @@ class Sessions:
         By a task of its own: psycopg's pool would lose it with whoever is cancelled while they wait there.
         """
         self._lent -= 1
-        returning = asyncio.get_running_loop().create_task(self._pool.putconn(connection))
-        self._returning.add(returning)
-        returning.add_done_callback(self._returning.discard)
+        self._begin(self._pool.putconn(connection), self._returning)
+
+    @staticmethod
+    def _begin(work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> asyncio.Task[None]:
+        """Return a task that does the work, and is among others until its end."""
+        task = asyncio.get_running_loop().create_task(work)
+        among.add(task)
+        task.add_done_callback(among.discard)
+        return task
 
     def _refusal(self, why: str) -> psycopg.OperationalError:
         """Return the error of no session: others have them all, or none can be made."""
         return TooManyRequests(why) if self._lent else PoolTimeout(why)
 
     async def check(self) -> None:
-        """Replace the free sessions that are dead."""
-        await self._pool.check()
+        """Replace the free sessions that are dead.
+
+        By a task of its own: psycopg's pool takes a session for dead where whoever waits is cancelled.
+        """
+        await asyncio.shield(self._begin(self._pool.check(), self._checking))
 
     @property
     def _is_away(self) -> bool:

@@ -174,7 +174,7 @@ class Layout(NamedTuple):
 
 def lay_out(shape: Shape[Any], item: GraphQLObjectType, selected: GroupedFieldSet) -> Layout:
     """Return how the selected fields of objects of type `item` are written, by the rules 1 to 3."""
-    found: list[tuple[str, str, bool, Sequence[bytes]]] = []  # a column's name, scalar, ...
+    found: list[tuple[str, str, bool, Sequence[bytes]]] = []  # of each column what _Written begins with
     glue = [b"{"]  # what stands before each column's value, and after the last
     for key, details in selected.items():
         if any(at.name.value not in _DIRECTIVES for each in details for at in each.node.directives or ()):
@@ -243,7 +243,7 @@ def _fill(parts: list[bytes], layout: Layout, values: Mapping[str, NDArray[Any]]
     """Write the values of so many rows to their parts; return whether each can be written (rule 4)."""
     if floats := layout.floats:
         # all at once: for a few rows a call costs more than its work
-        text = orjson.dumps(np.concatenate([*map(values.__getitem__, layout.float_names)]), option=_OPTIONS)
+        text = orjson.dumps(np.concatenate([values[name] for name in layout.float_names]), option=_OPTIONS)
         # null is what orjson makes of NaN, and of infinity as well
         if b"null" in text and not all(_can_be_written(each, values[each.name]) for each in floats):
             return False

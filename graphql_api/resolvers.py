@@ -64,7 +64,7 @@ async def read_candles(
     warnings = basic_warnings(span, facts)
     bars = await read_bars(context, facts, span, context.selected(reader.COLUMNS))
     flags = context.selected(grids.FLAGS)
-    complete = complete_stop(facts, interval, context.now) if flags else span.stop
+    complete = complete_stop(facts, interval, context.now) if flags else span.stop  # then it is not looked at
     grid = grids.lay(bars, span, complete, flags)
     missing = np.isnan(grid.close)
     if number := len(span) - len(bars.start):

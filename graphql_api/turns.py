@@ -53,7 +53,7 @@ class Turns:
         self._ended += 1
         if self._waiting:
             self._pass_on()
-        else:
+        else:  # as most often
             self._free += 1
 
     def _pass_on(self) -> None:

@@ -21,20 +21,18 @@ from database.queries import query
 _RAW: dict[str, LiteralString] = {"observed": "1::bigint", "close_sum": "close", "minutes": "minutes::bigint"}
 _AGGREGATED: dict[str, LiteralString] = {"observed": "observed::bigint", "minutes": "minutes::bigint"}
 
-# interval -> (query, its columns, its own parameters)
-_BY_INTERVAL: dict[Interval, tuple[str, dict[str, LiteralString], dict[str, Any]]] = {
-    Interval.MINUTE: ("fetch_minute", _RAW, {}),
-    Interval.FIVE_MINUTES: ("fetch_minutes", {}, {"length": timedelta(minutes=5)}),
-    Interval.FIFTEEN_MINUTES: ("fetch_minutes", {}, {"length": timedelta(minutes=15)}),
-    Interval.HOUR: ("fetch_hour", _AGGREGATED, {}),
-    Interval.FOUR_HOURS: ("fetch_hours", {}, {"length": timedelta(hours=4)}),
-    Interval.DAY: ("fetch_day", _AGGREGATED, {}),
-    Interval.WEEK: ("fetch_days", {}, {"unit": "week"}),
-    Interval.MONTH: ("fetch_days", {}, {"unit": "month"}),
+# interval -> (query, its columns, its own parameters, whether it is of base bars: these have a chunk for each
+# few months, and no plan is kept of what reads them; hours and days have few chunks)
+_BY_INTERVAL: dict[Interval, tuple[str, dict[str, LiteralString], dict[str, Any], bool]] = {
+    Interval.MINUTE: ("fetch_minute", _RAW, {}, True),
+    Interval.FIVE_MINUTES: ("fetch_minutes", {}, {"length": timedelta(minutes=5)}, True),
+    Interval.FIFTEEN_MINUTES: ("fetch_minutes", {}, {"length": timedelta(minutes=15)}, True),
+    Interval.HOUR: ("fetch_hour", _AGGREGATED, {}, False),
+    Interval.FOUR_HOURS: ("fetch_hours", {}, {"length": timedelta(hours=4)}, False),
+    Interval.DAY: ("fetch_day", _AGGREGATED, {}, False),
+    Interval.WEEK: ("fetch_days", {}, {"unit": "week"}, False),
+    Interval.MONTH: ("fetch_days", {}, {"unit": "month"}, False),
 }
-
-# Of these there is a chunk for each few months; hours and days have few.
-_BASE_BARS = {Interval.MINUTE, Interval.FIVE_MINUTES, Interval.FIFTEEN_MINUTES}
 
 COLUMNS: tuple[LiteralString, ...] = ("open", "high", "low", "close", "volume", "observed")
 _SUMMED: tuple[LiteralString, ...] = (*COLUMNS, "close_sum", "minutes")
@@ -134,7 +132,9 @@ async def fetch_close_before(connection: Connection, symbol: str, first: int, en
     """
     for start in (max(first, end - 7 * calendar.DAY), first):
         cursor = await connection.execute(
-            query("fetch_close_before"), _bounds(symbol, start, end), prepare=False
+            query("fetch_close_before"),
+            _bounds(symbol, start, end),
+            prepare=False,  # of base bars, as below: psycopg would prepare it after a few times
         )
         row = await cursor.fetchone()
         if row is not None:
@@ -202,7 +202,7 @@ async def _fetch(
     end: int,
 ) -> tuple[Ints, dict[str, NDArray[Any]], int]:
     """Return where the bars begin, the columns of these names, and the data's version."""
-    selected, (_, _, parameters) = ("ts", *names), _BY_INTERVAL[interval]
+    selected, (_, _, parameters, chunked) = ("ts", *names), _BY_INTERVAL[interval]
     parameters = {**_bounds(symbol, start, end), **parameters}
     (ts, *columns), (version,) = await fetch_columns(
         connection,
@@ -210,7 +210,7 @@ async def _fetch(
         selected,
         parameters,
         query("fetch_version"),
-        chunked=interval in _BASE_BARS,
+        chunked=chunked,
     )
     return ts, dict(zip(names, columns, strict=True)), version
 
@@ -218,7 +218,7 @@ async def _fetch(
 @cache
 def _query(interval: Interval, names: tuple[LiteralString, ...]) -> LiteralString:
     """Return the query of an interval, which selects these columns, or more."""
-    name, columns, _ = _BY_INTERVAL[interval]
+    name, columns, _, _ = _BY_INTERVAL[interval]
     selected = [f"{columns[each]} AS {each}" if each in columns else each for each in names]
     return query(name).replace("{columns}", ", ".join(selected))
 

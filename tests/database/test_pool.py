@@ -124,3 +124,34 @@ def test_who_waits_for_a_session_can_leave_at_any_moment(server_url: str) -> Non
             await pool.close()
 
     asyncio.run(leave_at_each())
+
+
+def test_who_asks_again_for_a_session_was_lost_can_leave_at_any_moment(server_url: str) -> None:
+    async def leave(pool: Pool, turns: int) -> None:
+        asked = asyncio.Event()
+
+        async def lose(_: Connection) -> int:
+            assert not asked.is_set(), f"it asks again, cancelled after {turns} turns"
+            asked.set()
+            raise psycopg.OperationalError("the session was lost")
+
+        leaving = asyncio.create_task(pool.run(lose))
+        await asked.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait([leaving], timeout=10)
+        assert leaving.cancelled()
+
+    async def leave_at_each() -> None:
+        pool = Pool(server_url, size=2)
+        await pool.open()
+        try:
+            assert await asyncio.gather(*(pool.run(answer) for _ in range(2))) == [42] * 2
+            for turns in range(1, 6):  # it takes longer to look whether the others are lost, too
+                await leave(pool, turns)
+            assert await pool.run(answer) == 42
+        finally:
+            await pool.close()
+
+    asyncio.run(leave_at_each())
