@@ -4,6 +4,8 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
     $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
     && echo $$python && break; done)
 BIN := .venv/bin
+# so many at a time: one more than processors, for tests wait for servers a good part of their time
+TESTS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 WEB := $(shell find web -path web/node_modules -prune -o -type f -print)
@@ -22,10 +24,10 @@ up: .venv/installed maybe-pages ## Start everything: database, luigid, pipeline,
 	@$(BIN)/btcql up
 
 test: .venv/tested maybe-pages ## Run all tests, on every edition of the database that is found
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TESTS) --dist worksteal $(PYTEST_ARGS)
 
 coverage: .venv/tested maybe-pages ## Run all tests, a quarter slower, and show what they do not reach
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TESTS) --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
 
 check: .venv/tested ## Check format, lint, types, the import rules and the migrations' numbers
 	$(BIN)/ruff format --check .
