@@ -4,8 +4,8 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
     $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
     && echo $$python && break; done)
 BIN := .venv/bin
-# so many at a time: one more than processors, for tests wait for servers a good part of their time
-TESTS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# At a time. Each has servers of its own, of every edition, and waits for them a good part of its time.
+TESTS ?= 3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 WEB := $(shell find web -path web/node_modules -prune -o -type f -print)

@@ -168,7 +168,6 @@ class Layout(NamedTuple):
     tail: bytes = b""
     columns: Sequence[_Written] = ()
     floats: Sequence[_Written] = ()  # those of the columns that are
-    float_names: Sequence[str] = ()
     others: Sequence[_Written] = ()
 
 
@@ -202,15 +201,7 @@ def lay_out(shape: Shape[Any], item: GraphQLObjectType, selected: GroupedFieldSe
     floats = [column for column in columns if column.scalar == "Float"]
     others = [column for column in columns if column.scalar != "Float"]
     return Layout(
-        shape,
-        can_be=True,
-        head=head,
-        row=row,
-        tail=tail,
-        columns=columns,
-        floats=floats,
-        float_names=[column.name for column in floats],
-        others=others,
+        shape, can_be=True, head=head, row=row, tail=tail, columns=columns, floats=floats, others=others
     )
 
 
@@ -243,7 +234,7 @@ def _fill(parts: list[bytes], layout: Layout, values: Mapping[str, NDArray[Any]]
     """Write the values of so many rows to their parts; return whether each can be written (rule 4)."""
     if floats := layout.floats:
         # all at once: for a few rows a call costs more than its work
-        text = orjson.dumps(np.concatenate([values[name] for name in layout.float_names]), option=_OPTIONS)
+        text = orjson.dumps(np.concatenate([values[column.name] for column in floats]), option=_OPTIONS)
         # null is what orjson makes of NaN, and of infinity as well
         if b"null" in text and not all(_can_be_written(each, values[each.name]) for each in floats):
             return False

@@ -42,9 +42,8 @@ class Context:
 
     def begin(self, pool: Reads, facts: Mapping[str, MarketFacts], words: Collection[str]) -> Extent:
         """Make it one for an answer that is begun now, of what `pool` reads; return the answer's extent."""
-        if self.words is not None:  # it was begun before
-            self.extent = Extent()
         self.pool, self.facts, self.words = pool, facts, words
+        self.extent = Extent()
         return self.extent
 
     async def read(

@@ -63,9 +63,8 @@ async def read_candles(
     check_size(span, "candles", max_points)
     warnings = basic_warnings(span, facts)
     bars = await read_bars(context, facts, span, context.selected(reader.COLUMNS))
-    flags = context.selected(grids.FLAGS)
-    complete = complete_stop(facts, interval, context.now) if flags else span.stop  # then it is not looked at
-    grid = grids.lay(bars, span, complete, flags)
+    complete = complete_stop(facts, interval, context.now)
+    grid = grids.lay(bars, span, complete, context.selected(grids.FLAGS))
     missing = np.isnan(grid.close)
     if number := len(span) - len(bars.start):
         warnings += await explain_missing(context, facts, span, number)

@@ -51,10 +51,7 @@ class Turns:
     def give_back(self) -> None:
         """Give a turn back: it is of whoever has waited for longest."""
         self._ended += 1
-        if self._waiting:
-            self._pass_on()
-        else:  # as most often
-            self._free += 1
+        self._pass_on()
 
     def _pass_on(self) -> None:
         for turn in self._waiting:
