@@ -158,3 +158,37 @@ def test_who_asks_again_for_a_session_was_lost_can_leave_at_any_moment(server_ur
             await pool.close()
 
     asyncio.run(leave_at_each())
+
+
+def test_who_waits_while_the_pool_closes_can_leave_at_any_moment(server_url: str) -> None:
+    async def leave(turns: int) -> bool:
+        """Cancel one who waits, so many turns after the pool began to close; tell if it still waited."""
+        pool, release = Pool(server_url, size=1), asyncio.Event()
+        await pool.open()
+        assert await pool.run(answer) == 42
+
+        async def hold(_: Connection) -> int:
+            await release.wait()
+            return 0
+
+        holding = asyncio.create_task(pool.run(hold))
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(pool.run(hold))
+        await asyncio.sleep(0.01)
+        closing = asyncio.create_task(pool.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waited = waiting.cancel()
+        await asyncio.wait([waiting], timeout=10)
+        assert waiting.cancelled() or not waited, f"it is refused, cancelled after {turns} turns"
+        release.set()
+        assert await holding == 0
+        await closing
+        if not waited:
+            assert isinstance(waiting.exception(), DatabaseUnavailableError)
+        return waited
+
+    async def leave_at_each() -> None:
+        assert {True, False} == {await leave(turns) for turns in range(20)}
+
+    asyncio.run(leave_at_each())
