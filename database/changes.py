@@ -11,12 +11,14 @@ import pyarrow.compute as pc
 
 from btcql.calendar import microseconds, to_datetime
 from btcql.errors import DatabaseError
-from database.columns import decode, instants_of
+from database.columns import Columns, instants_of
 from database.connection import Connection
 from database.copying import copy_bars
 from database.queries import query
 
-_NUMBERS = ("open", "high", "low", "close", "volume", "minutes")
+_PRICES = ("open", "high", "low", "close", "volume")
+_NUMBERS = (*_PRICES, "minutes")
+_COLUMNS = Columns({"ts": "timestamptz", **dict.fromkeys(_PRICES, "float8"), "minutes": "bigint"})
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,10 @@ def find_changes(
 ) -> Changes:
     """Compare `bars`, all that the market is to have in [starts, ends), with what it has, to the last bit."""
     with connection.cursor(binary=True) as cursor:
-        cursor.execute(query("read_bars"), [symbol, starts, ends])
+        cursor.execute(_COLUMNS.statement(query("read_bars")), [symbol, starts, ends])
         result = cursor.pgresult
         assert result is not None
-        found, *columns = decode(result, 1 + len(_NUMBERS))
+        found, *columns = _COLUMNS.decode(result)
     if not len(found):
         return Changes(bars, [])
     given = instants_of(bars)

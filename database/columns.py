@@ -1,12 +1,11 @@
-"""Columns as PostgreSQL sends them: one binary array per column, decoded by numpy without a loop."""
+"""Columns as PostgreSQL sends them: rows of eight bytes for each value, decoded by numpy without a loop."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
-from operator import itemgetter
+from collections.abc import Mapping
+from functools import cache
 from struct import Struct
-from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,35 +18,79 @@ if TYPE_CHECKING:  # the API reads columns too, and does without it
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
+Type: TypeAlias = Literal["float8", "bigint", "timestamptz"]
 
 _POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 in epoch microseconds
 _FLOAT, _INTEGER, _INSTANT = 701, 20, 1184  # PostgreSQL's numbers of float8, bigint, timestamptz
-_ARRAYS = {1022: _FLOAT, 1016: _INTEGER, 1185: _INSTANT}  # and of their arrays
 _unpack_float, _unpack_integer = Struct(">d").unpack, Struct(">q").unpack
-# An array: its dimensions, whether there are nulls, the elements' type, their number, the first one's place;
-# then of each element its length and its value, which is of eight bytes here.
-_PLAIN = Struct(">3i")  # its beginning
-_first_part = itemgetter(slice(_PLAIN.size))
-_HEADER, _LENGTH, _ELEMENT = 20, 4, 12
+# What makes of a value the eight bytes that it is sent as.
+_SENT: dict[Type, LiteralString] = {
+    "float8": "float8send",
+    "bigint": "int8send",
+    "timestamptz": "timestamptz_send",
+}
+
+
+class Columns:
+    """Some columns of a query, by their names and PostgreSQL's types, as the one value that they are sent as.
+
+    The rows' bytes one after the other: to aggregate and send an array for each column takes a third longer.
+    """
+
+    def __init__(self, types: Mapping[LiteralString, Type]) -> None:
+        self._row: LiteralString = " || ".join([f"{_SENT[kind]}({name})" for name, kind in types.items()])
+        kinds = list(types.values())
+        self._width = len(kinds)
+        self._instants = [place for place, kind in enumerate(kinds) if kind == "timestamptz"]
+        self._integers = [place for place, kind in enumerate(kinds) if kind != "float8"]
+
+    def statement(self, query: LiteralString, *scalars: LiteralString) -> LiteralString:
+        """Return what selects `query`'s rows, in its order, and the values of the queries `scalars`."""
+        return _statement(query, self._row, scalars)
+
+    def decode(self, result: PGresult) -> list[NDArray[Any]]:
+        """Return the columns of a statement's result in binary, each of shape (n,).
+
+        A float8 as float64, a bigint as int64, a timestamptz as epoch microseconds, int64. Raises ValueError
+        if one of the values is null.
+        """
+        sent, rows = result.get_value(0, 0) or b"", _integer(result.get_value(0, 1))
+        if len(sent) != rows * self._width * 8:
+            raise ValueError(f"there is a null in one of {rows} rows")
+        # All at once, for with a few rows each call of numpy costs more than its work: in this machine's
+        # order, a column after the other, which then are taken for what they are.
+        values = np.frombuffer(sent, ">i8").reshape(rows, self._width).T.astype(np.int64, order="C")
+        for place in self._instants:
+            values[place] += _POSTGRES_EPOCH
+        columns: list[NDArray[Any]] = [*values.view(np.float64)]
+        for place in self._integers:
+            columns[place] = values[place]
+        return columns
 
 
 async def fetch_columns(
     connection: Connection,
     query: LiteralString,
-    names: Sequence[LiteralString],
+    columns: Columns,
     parameters: Mapping[str, Any],
     *scalars: LiteralString,
     chunked: bool = False,
 ) -> tuple[list[NDArray[Any]], list[int]]:
-    """Return the named columns of `query`'s rows, in its order, as `decode` does.
+    """Return the columns of `query`'s rows, in its order, as `Columns.decode` does.
 
     With them come the values of the queries `scalars`, bigints (0 for null), seen at the same instant.
     chunked: whether a table is read that may have many chunks.
     """
-    statement = _statement(query, tuple(names), scalars)
+    statement = columns.statement(query, *scalars)
     result = await connection.prepared.execute(statement, parameters, chunked=chunked)
-    values = [_integer(result.get_value(0, len(names) + place)) for place in range(len(scalars))]
-    return decode(result, len(names)), values
+    return columns.decode(result), [_integer(result.get_value(0, 2 + at)) for at in range(len(scalars))]
+
+
+@cache
+def _statement(query: LiteralString, row: LiteralString, scalars: tuple[LiteralString, ...]) -> LiteralString:
+    # a null makes its whole row null, which is left out then: the number of rows tells
+    selected = ", ".join([f"string_agg({row}, '')", "count(*)", *(f"({each})" for each in scalars)])
+    return f"SELECT {selected} FROM ({query}) AS row"  # noqa: S608 - all are the program's own text
 
 
 async def fetch_row(
@@ -62,68 +105,6 @@ async def fetch_row(
     if not result.ntuples:
         return None
     return tuple([_value(result, place) for place in range(result.nfields)])
-
-
-@cache
-def _statement(
-    query: LiteralString, names: tuple[LiteralString, ...], scalars: tuple[LiteralString, ...]
-) -> LiteralString:
-    aggregates = ", ".join([f"array_agg({name})" for name in names] + [f"({scalar})" for scalar in scalars])
-    return f"SELECT {aggregates} FROM ({query}) AS row"  # noqa: S608 - both are the program's own text
-
-
-def decode(result: PGresult, count: int) -> list[NDArray[Any]]:
-    """Return the first `count` values of a result's only row: binary arrays of the same length n.
-
-    Each is of shape (n,): a float8[] as float64, a bigint[] as int64, a timestamptz[] as epoch microseconds,
-    int64; no rows (null) as none. Raises ValueError for arrays with nulls, or of other lengths or types.
-    """
-    value = result.get_value
-    arrays = [value(0, place) or b"" for place in range(count)]
-    length = len(arrays[0])
-    number = max(0, length - _HEADER) // _ELEMENT
-    if number:
-        kinds = _kinds(tuple(map(_first_part, arrays)))
-    else:
-        kinds = _kinds(tuple(_beginning(_ARRAYS.get(result.ftype(place), 0)) for place in range(count)))
-    if kinds is None or {*map(len, arrays)} != {length}:
-        raise ValueError(
-            "not arrays of the same length, of one dimension and without nulls, "
-            "of float8, bigint or timestamptz"
-        )
-    # All at once, for with a few rows each call of numpy costs more than its work: their eight bytes each, in
-    # this machine's order, which then are taken for what they are.
-    first = _HEADER + _LENGTH if number else 0
-    values = np.ndarray((count, number), ">i8", b"".join(arrays), first, (length, _ELEMENT)).astype(np.int64)
-    floats = values.view(np.float64)
-    for place in kinds.instants:
-        values[place] += _POSTGRES_EPOCH
-    columns = [*floats]
-    for place in kinds.integers:
-        columns[place] = values[place]
-    return columns
-
-
-class _Kinds(NamedTuple):
-    """Which columns are of integers, instants among them."""
-
-    integers: Sequence[int]
-    instants: Sequence[int]
-
-
-@lru_cache(256)
-def _kinds(beginnings: tuple[bytes, ...]) -> _Kinds | None:
-    """Return what arrays that begin so are of; None: one of them is no plain array of what is read."""
-    if not {*beginnings} <= {*map(_beginning, _ARRAYS.values())}:
-        return None
-    integers = [place for place, each in enumerate(beginnings) if each != _beginning(_FLOAT)]
-    instants = [place for place, each in enumerate(beginnings) if each == _beginning(_INSTANT)]
-    return _Kinds(integers, instants)
-
-
-def _beginning(kind: int) -> bytes:
-    """Return what an array of one dimension, without nulls, of elements of this type begins with."""
-    return _PLAIN.pack(1, 0, kind)
 
 
 def _value(result: PGresult, place: int) -> Any:

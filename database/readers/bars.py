@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from btcql import calendar
 from btcql.records import Interval
-from database.columns import Floats, Ints, fetch_columns, fetch_row
+from database.columns import Columns, Floats, Ints, Type, fetch_columns, fetch_row
 from database.pool import Connection
 from database.queries import query
 
@@ -36,6 +36,7 @@ _BY_INTERVAL: dict[Interval, tuple[str, dict[str, LiteralString], dict[str, Any]
 
 COLUMNS: tuple[LiteralString, ...] = ("open", "high", "low", "close", "volume", "observed")
 _SUMMED: tuple[LiteralString, ...] = (*COLUMNS, "close_sum", "minutes")
+_TYPES: dict[str, Type] = {"ts": "timestamptz", "observed": "bigint", "minutes": "bigint"}  # else float8
 
 
 class Bars(NamedTuple):
@@ -202,13 +203,12 @@ async def _fetch(
     end: int,
 ) -> tuple[Ints, dict[str, NDArray[Any]], int]:
     """Return where the bars begin, the columns of these names, and the data's version."""
-    selected, (_, _, parameters, chunked) = ("ts", *names), _BY_INTERVAL[interval]
-    parameters = {**_bounds(symbol, start, end), **parameters}
+    _, _, own, chunked = _BY_INTERVAL[interval]
     (ts, *columns), (version,) = await fetch_columns(
         connection,
-        _query(interval, selected),
-        selected,
-        parameters,
+        _query(interval, names),
+        _columns(names),
+        {**_bounds(symbol, start, end), **own},
         query("fetch_version"),
         chunked=chunked,
     )
@@ -219,8 +219,13 @@ async def _fetch(
 def _query(interval: Interval, names: tuple[LiteralString, ...]) -> LiteralString:
     """Return the query of an interval, which selects these columns, or more."""
     name, columns, _, _ = _BY_INTERVAL[interval]
-    selected = [f"{columns[each]} AS {each}" if each in columns else each for each in names]
+    selected = [f"{columns[each]} AS {each}" if each in columns else each for each in ("ts", *names)]
     return query(name).replace("{columns}", ", ".join(selected))
+
+
+@cache
+def _columns(names: tuple[LiteralString, ...]) -> Columns:
+    return Columns({name: _TYPES.get(name, "float8") for name in ("ts", *names)})
 
 
 def _bounds(symbol: str, start: int, end: int) -> dict[str, Any]:

@@ -5,9 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from database.columns import Floats, Ints, fetch_columns
+from database.columns import Columns, Floats, Ints, fetch_columns
 from database.pool import Connection
 from database.queries import query
+
+_ISSUED = Columns(
+    {
+        "forecast_id": "bigint",
+        "day": "bigint",
+        "first": "bigint",
+        "last_close": "float8",
+        "horizons": "bigint",
+    }
+)
+_SAID = Columns({"forecast_id": "bigint", "horizon": "bigint", "probability": "float8", "price": "float8"})
 
 
 @dataclass(frozen=True)
@@ -45,14 +56,12 @@ async def fetch_issued(
         "most": most,
         "retrospective": retrospective,
     }
-    names = ("forecast_id", "day", "first", "last_close", "horizons")
-    columns, _ = await fetch_columns(connection, query("fetch_issued"), names, parameters)
+    columns, _ = await fetch_columns(connection, query("fetch_issued"), _ISSUED, parameters)
     return Issued(*columns)
 
 
 async def fetch_quantiles(connection: Connection, forecasts: Ints, end: date) -> Said:
     """Return what the forecasts of these ids said of the days before `end`."""
     parameters = {"forecasts": forecasts.tolist(), "end": end}
-    names = ("forecast_id", "horizon", "probability", "price")
-    columns, _ = await fetch_columns(connection, query("fetch_quantiles"), names, parameters)
+    columns, _ = await fetch_columns(connection, query("fetch_quantiles"), _SAID, parameters)
     return Said(*columns)

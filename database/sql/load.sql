@@ -56,9 +56,8 @@ DELETE FROM scaled_candle WHERE symbol = '' AND ts = ANY (%(days)s::timestamptz[
 SELECT true FROM scaled_candle WHERE symbol = %s AND ts >= %s::timestamptz AND ts < %s::timestamptz LIMIT 1;
 
 -- name: read_bars
--- The bars of a stretch as whole columns, in any order: to be compared with those to come.
-SELECT array_agg(ts), array_agg(open), array_agg(high), array_agg(low), array_agg(close), array_agg(volume),
-       array_agg(minutes::bigint)
+-- The bars of a stretch, in any order: to be compared with those to come.
+SELECT ts, open, high, low, close, volume, minutes::bigint
 FROM candle
 WHERE symbol = %s AND ts >= %s::timestamptz AND ts < %s::timestamptz;
 
