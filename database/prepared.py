@@ -20,7 +20,9 @@ from psycopg.errors import error_from_result
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
-from psycopg.waiting import Ready, Wait
+from psycopg.waiting import Wait
+
+from database.watch import Reads, Watch
 
 R = TypeVar("R")
 
@@ -37,8 +39,8 @@ class Prepared:
     has_chunks: whether the database's tables may be hypertables; told when the session is configured.
     """
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        self._connection = connection
+    def __init__(self, connection: psycopg.AsyncConnection[Any], watch: Watch) -> None:
+        self._connection, self._reads = connection, Reads(watch)
         self.has_chunks = True
         self._transformer = Transformer.from_context(connection)
         # by text and types of the parameters: where one is None its type is another
@@ -95,7 +97,7 @@ class Prepared:
         return result
 
     async def _wait(self, work: PQGen[R]) -> R:
-        """Return what psycopg's generator returns: each time its socket may be read, it goes on."""
+        """Return what psycopg's generator ends with: each time its socket may be read, it goes on."""
         try:
             waits_for = next(work)
         except StopIteration as end:
@@ -103,14 +105,9 @@ class Prepared:
             return value
         if waits_for != Wait.R:  # what does not fit into the socket at once
             return await self._connection.wait(_resumed(work, waits_for))
-        loop, socket = asyncio.get_running_loop(), self._connection.fileno()
-        ended: asyncio.Future[R] = loop.create_future()
-        loop.add_reader(socket, _go_on, loop, socket, work, ended)
         try:
-            return await ended
+            return await self._reads.read(self._connection.fileno(), work)
         except asyncio.CancelledError:
-            if ended.cancelled():
-                loop.remove_reader(socket)
             await self._give_up(work)
             raise
 
@@ -138,22 +135,6 @@ def _resumed(work: PQGen[R], waits_for: Wait) -> PQGen[R]:
         except StopIteration as end:
             value: R = end.value
             return value
-
-
-def _go_on(loop: asyncio.AbstractEventLoop, socket: int, work: PQGen[R], ended: asyncio.Future[R]) -> None:
-    """Let a generator read what is there; what it ends with is the future's."""
-    # First of all: libpq closes the socket of a session that has ended, and its number may be another's then.
-    loop.remove_reader(socket)
-    if ended.done():  # whoever waited was cancelled just now
-        return
-    try:
-        work.send(Ready.R)
-    except StopIteration as end:
-        ended.set_result(end.value)
-    except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits has to hear of it
-        ended.set_exception(error)
-    else:
-        loop.add_reader(socket, _go_on, loop, socket, work, ended)
 
 
 @cache

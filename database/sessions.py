@@ -18,6 +18,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from database.prepared import Prepared
+from database.watch import Watch
 
 logger = logging.getLogger("btcql.database")
 
@@ -31,7 +32,12 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     @cached_property
     def prepared(self) -> Prepared:
         """Its statements, of results in binary."""
-        return Prepared(self)
+        return Prepared(self, self.watch)
+
+    @cached_property
+    def watch(self) -> Watch:
+        """What watches its socket; the sessions of a pool have theirs in common."""
+        return Watch()
 
     async def rollback(self) -> None:
         """Roll back, with nothing prepared any more: psycopg drops its own then, and with them ours."""
@@ -53,6 +59,7 @@ class Sessions:
         wait_seconds: float,
     ) -> None:
         self._url, self._most_waiting = url, waiting
+        self._configured_by, self._watch = configure, Watch()
         self._waiting = self._lent = 0
         self._lookout: asyncio.Task[None] | None = None
         self._returning: set[asyncio.Task[None]] = set()
@@ -73,9 +80,13 @@ class Sessions:
                 "connect_timeout": _CONNECT_SECONDS,
                 "application_name": "btcql-api",
             },
-            configure=configure,
+            configure=self._configure,
             name="btcql-api",
         )
+
+    async def _configure(self, connection: Connection) -> None:
+        connection.watch = self._watch
+        await self._configured_by(connection)
 
     async def open(self) -> None:
         """Begin to connect, in the background."""

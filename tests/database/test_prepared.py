@@ -182,7 +182,7 @@ def test_a_session_that_ends_in_the_middle_is_asked_again(server_url: str) -> No
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
-def test_no_socket_is_watched_but_in_a_read(server_url: str, run: Callable[..., None]) -> None:
+def test_the_loop_itself_watches_no_session_s_socket(server_url: str, run: Callable[..., None]) -> None:
     async def ask() -> None:
         loop, pool = asyncio.get_running_loop(), Pool(server_url, size=1)
         await pool.open()
