@@ -34,7 +34,8 @@ _SENT: dict[Type, LiteralString] = {
 class Columns:
     """Some columns of a query, by their names and PostgreSQL's types, as the one value that they are sent as.
 
-    The rows' bytes one after the other: to aggregate and send an array for each column takes a third longer.
+    A value of another type is converted where PostgreSQL does so by itself, as a numeric to float8. The rows'
+    bytes one after the other: to aggregate and send an array for each column takes a third longer.
     """
 
     def __init__(self, types: Mapping[LiteralString, Type]) -> None:

@@ -42,7 +42,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     async def rollback(self) -> None:
         """Roll back, with nothing prepared any more: psycopg drops its own then, and with them ours."""
         await super().rollback()
-        if self.prepared.forget():
+        if "prepared" in vars(self) and self.prepared.forget():  # it is not to be made for this
             await self.execute("DEALLOCATE ALL")
 
 

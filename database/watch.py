@@ -27,12 +27,14 @@ class Watch:
 
     def begin(self, socket: int, reads: Reads) -> asyncio.AbstractEventLoop:
         """Watch a session's socket, and return the loop."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._loop.add_reader(self._selector, self._look)
+        loop = self._loop
+        if loop is None:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(self._selector, self._look)
+            self._loop = loop
         self.end(socket)  # which was a lost session's
         self._selector.register(socket, EVENT_READ, reads)
-        return self._loop
+        return loop
 
     def end(self, socket: int) -> None:
         """Watch a socket no more."""

@@ -36,7 +36,11 @@ _BY_INTERVAL: dict[Interval, tuple[str, dict[str, LiteralString], dict[str, Any]
 
 COLUMNS: tuple[LiteralString, ...] = ("open", "high", "low", "close", "volume", "observed")
 _SUMMED: tuple[LiteralString, ...] = (*COLUMNS, "close_sum", "minutes")
-_TYPES: dict[str, Type] = {"ts": "timestamptz", "observed": "bigint", "minutes": "bigint"}  # else float8
+_TYPES: dict[str, Type] = {
+    "ts": "timestamptz",
+    **dict.fromkeys(("open", "high", "low", "close", "volume", "close_sum"), "float8"),
+    **dict.fromkeys(("observed", "minutes"), "bigint"),
+}
 
 
 class Bars(NamedTuple):
@@ -225,7 +229,7 @@ def _query(interval: Interval, names: tuple[LiteralString, ...]) -> LiteralStrin
 
 @cache
 def _columns(names: tuple[LiteralString, ...]) -> Columns:
-    return Columns({name: _TYPES.get(name, "float8") for name in ("ts", *names)})
+    return Columns({name: _TYPES[name] for name in ("ts", *names)})
 
 
 def _bounds(symbol: str, start: int, end: int) -> dict[str, Any]:

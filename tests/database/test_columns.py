@@ -92,6 +92,8 @@ def test_infinity_and_the_bounds_of_numbers_come_as_they_are(server_url: str) ->
     assert {*n.tolist()} == {2**63 - 1, -(2**63)}
 
 
-def test_other_types_are_the_database_s_to_refuse(server_url: str) -> None:
+def test_other_types_are_converted_as_postgresql_does_it_or_refused(server_url: str) -> None:
+    (a,) = decoded(server_url, Columns({"a": "float8"}), "SELECT 1.5::numeric AS a")
+    assert a.tolist() == [1.5]
     with pytest.raises(psycopg.errors.UndefinedFunction):
         decoded(server_url, Columns({"a": "float8"}), "SELECT 'x'::text AS a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import select
 import socket
 import struct
@@ -18,6 +19,7 @@ import uvloop
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from database.pool import Connection, Pool
+from database.watch import Watch
 
 pytestmark = [
     pytest.mark.parametrize("edition", ["plain"], indirect=True, scope="session"),
@@ -177,3 +179,33 @@ def test_what_a_server_says_unasked_does_not_keep_the_loop_busy(server_url: str,
         assert await pool.run(text, "z") == b"z"
 
     with_pool(run, server_url, ask, size=1)
+
+
+def test_a_loop_that_could_not_watch_is_asked_again(
+    server_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask() -> None:
+        loop, watch = asyncio.get_running_loop(), Watch()
+
+        class Full:
+            """A loop with no room left, once."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(loop, name)
+
+            def add_reader(self, *_: Any) -> None:
+                raise OSError(errno.ENOSPC, "no space left on device")
+
+        for full in (True, False):
+            connection = await Connection.connect(server_url, autocommit=True)
+            connection.watch = watch
+            with monkeypatch.context() as patched:
+                if full:
+                    patched.setattr(asyncio, "get_running_loop", Full)
+                    with pytest.raises(OSError, match="no space left"):
+                        await text(connection, "x")
+                else:
+                    assert await asyncio.wait_for(text(connection, "y"), 10) == b"y"
+            await connection.close()
+
+    run(ask())
