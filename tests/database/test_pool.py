@@ -89,20 +89,26 @@ def test_no_session_is_lost_with_those_who_leave(server_url: str) -> None:
     asyncio.run(leave(Pool(server_url, size=4)))
 
 
+async def hold_and_wait(pool: Pool) -> tuple[asyncio.Event, asyncio.Task[int], asyncio.Task[int]]:
+    """Take the pool's only session until the event is set; return it, who holds it, and who waits for it."""
+    release = asyncio.Event()
+
+    async def hold(_: Connection) -> int:
+        await release.wait()
+        return 0
+
+    holding = asyncio.create_task(pool.run(hold))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(pool.run(hold))
+    await asyncio.sleep(0.01)
+    assert pool.stats()["requests_waiting"] == 1
+    return release, holding, waiting
+
+
 def test_who_waits_for_a_session_can_leave_at_any_moment(server_url: str) -> None:
     async def leave(pool: Pool, turns: int) -> None:
         """Cancel one who waits for a session that comes back, so many turns of the loop after that."""
-        release = asyncio.Event()
-
-        async def hold(connection: Connection) -> int:
-            await release.wait()
-            return 0
-
-        holding = asyncio.create_task(pool.run(hold))
-        await asyncio.sleep(0)
-        waiting = asyncio.create_task(pool.run(hold))
-        await asyncio.sleep(0.01)
-        assert pool.stats()["requests_waiting"] == 1
+        release, holding, waiting = await hold_and_wait(pool)
         release.set()
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -163,18 +169,10 @@ def test_who_asks_again_for_a_session_was_lost_can_leave_at_any_moment(server_ur
 def test_who_waits_while_the_pool_closes_can_leave_at_any_moment(server_url: str) -> None:
     async def leave(turns: int) -> bool:
         """Cancel one who waits, so many turns after the pool began to close; tell if it still waited."""
-        pool, release = Pool(server_url, size=1), asyncio.Event()
+        pool = Pool(server_url, size=1)
         await pool.open()
         assert await pool.run(answer) == 42
-
-        async def hold(_: Connection) -> int:
-            await release.wait()
-            return 0
-
-        holding = asyncio.create_task(pool.run(hold))
-        await asyncio.sleep(0)
-        waiting = asyncio.create_task(pool.run(hold))
-        await asyncio.sleep(0.01)
+        release, holding, waiting = await hold_and_wait(pool)
         closing = asyncio.create_task(pool.close())
         for _ in range(turns):
             await asyncio.sleep(0)
